@@ -1,0 +1,104 @@
+"""Every error that lead mining raises on purpose, in one place.
+
+`permanent` errors are not worth a retry: the same call gives the same answer until a person changes something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class LeadMiningError(Exception):
+    """Base of all errors raised on purpose. `permanent` tells the caller not to retry."""
+
+    permanent = True
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """What is wrong with one field: its name, the value given, and what is allowed."""
+
+    field: str
+    value: object
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.value!r} is not allowed; {self.allowed}"
+
+
+class InvalidRequest(LeadMiningError):
+    """A mining request that cannot be run. Holds one FieldProblem per wrong field."""
+
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("Not valid:\n" + "\n".join(f"  - {p}" for p in self.problems))
+
+
+class CrmError(LeadMiningError):
+    """The CRM database lacks something that mining needs (a table, a module, a sequence)."""
+
+
+class InsufficientCredits(LeadMiningError):
+    """Our credit account, or the run's own budget, cannot pay. Credits."""
+
+    def __init__(self, account: str, needed: int, available: int) -> None:
+        self.account, self.needed, self.available = account, needed, available
+        super().__init__(
+            f"credit account {account!r} cannot pay: {needed} credits needed, {available} available; "
+            "buy credits (DAG credits_top_up), ask for fewer leads, or set on_insufficient_credits to 'trim'"
+        )
+
+
+class LedgerError(LeadMiningError):
+    """An operation the ledger refuses: a key used twice for different things, more captured than held, ..."""
+
+
+class CostNotApproved(LeadMiningError):
+    """The cost is above `approval_threshold` and nobody approved it."""
+
+
+class QualityError(LeadMiningError):
+    """What was about to be loaded breaks a rule that an earlier step should have ensured."""
+
+
+class ProviderError(LeadMiningError):
+    """Base of what a provider can do wrong."""
+
+
+class ProviderUnavailable(ProviderError):
+    """Transport trouble: refused, timed out, 429, 5xx, cut off. Worth a retry, after `retry_after` seconds if given."""
+
+    permanent = False
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class ProviderRejected(ProviderError):
+    """The provider understood the request and says it is wrong (Odoo IAP: a UserError or ValueError)."""
+
+
+class ProviderAccessDenied(ProviderError):
+    """The provider does not accept the account (bad token, closed account)."""
+
+
+class ProviderCreditsExhausted(ProviderError):
+    """The provider's own account cannot pay for the call; nothing was charged."""
+
+
+class MalformedAnswer(ProviderError):
+    """The answer is not what the provider's contract says (not JSON, keys missing, wrong types)."""
+
+
+class MalformedRecord(ProviderError):
+    """One record of an answer cannot be read as a company; `problems` holds (field, value, message) triples."""
+
+    def __init__(self, problems: Sequence[tuple[str, str, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{field}: {message} (got {value})" for field, value, message in self.problems))
+
+
+class CatalogueError(ProviderError):
+    """A lead catalogue file that is absent, not Parquet or CSV, or lacks a mapped column."""

@@ -1,0 +1,350 @@
+"""The mining request: one filter configuration, checked, priced, and turned into the DAG's params.
+
+What a request may hold stands here, once: the trigger form, the API, the command line and saved searches are all made
+from `MiningRequest`. Source of the rules: Odoo 17's form (its on-change bounds are hard bounds here).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from lead_mining import vocabulary
+from lead_mining.exceptions import FieldProblem, InvalidRequest
+from lead_mining.providers.base import Query
+
+NOBODY = "none"
+"""The word for no team or no salesperson at all, where an empty field means Odoo's default."""
+
+LEAD_CREDITS = 1
+CONTACT_CREDITS = 1
+_MAX_LEADS = 1_000_000
+_MAX_CONTACTS = 5  # Odoo 17: MAX_CONTACT
+_MAX_INT4 = 2**31 - 1  # the type of Odoo's columns
+
+
+def _known(words: Collection[str], what: str) -> AfterValidator:
+    """Accepts only a word of a vocabulary; the error offers the nearest ones."""
+
+    def check(value: str) -> str:
+        if value in words:
+            return value
+        near = difflib.get_close_matches(value[:200], words, n=3, cutoff=0.6)
+        allowed = f"did you mean {', '.join(map(repr, near))}?" if near else _listed(words, what)
+        raise PydanticCustomError("unknown_word", "{allowed}", {"allowed": allowed})
+
+    return AfterValidator(check)
+
+
+def _printable(value: str) -> str:
+    if not value or not value.isprintable() or value != value.strip():
+        raise PydanticCustomError("wrong_form", "use printable text on one line, with no space at its ends")
+    return value
+
+
+def _connection_id(value: str) -> str:
+    if not re.fullmatch(r"[\w.-]+", value):
+        raise PydanticCustomError("wrong_form", "use the id of an Airflow connection")
+    return value
+
+
+def _listed(words: Collection[str], what: str) -> str:
+    shown = sorted(words)
+    return f"use {what}" + (f": {', '.join(shown)}" if len(shown) <= 30 else f", such as {shown[0]} or {shown[-1]}")
+
+
+def _unique(values: list[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _empty_if_none(values: Any) -> Any:
+    return [] if values is None else values  # the trigger form sends null for nothing chosen
+
+
+Country = Annotated[str, _known(vocabulary.countries(), "an ISO 3166-1 code")]
+State = Annotated[
+    str,
+    _known(
+        vocabulary.states(),
+        "an ISO 3166-2 code of a country with a state filter ("
+        + ", ".join(sorted(vocabulary.state_filter_countries()))
+        + ")",
+    ),
+]
+Industry = Annotated[str, _known(vocabulary.industries(), "an industry")]
+Role = Annotated[str, _known(vocabulary.roles(), "a role")]
+Seniority = Annotated[str, _known(vocabulary.seniorities(), "a seniority")]
+Text = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+ConnectionId = Annotated[str, Field(max_length=200), AfterValidator(_connection_id)]
+Size = Annotated[int, Field(ge=1, le=_MAX_INT4)]
+
+
+def _form(section: str | None = None, **more: Any) -> dict[str, Any]:
+    """What Airflow's trigger form shows beside title and description."""
+    return more | ({"section": section} if section else {})
+
+
+def _choices(labels: Mapping[str, str]) -> dict[str, Any]:
+    return {"examples": list(labels), "values_display": dict(labels)}
+
+
+_COMPANIES, _CONTACTS, _CRM, _CREDITS, _RUN = (
+    "Which companies: more filters",
+    "Contacts (only for companies and their contacts)",
+    "In the CRM",
+    "Credits",
+    "Connections and trial run",
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The most that a request can cost, in credits: Odoo's tooltip, which says so of its own figures too."""
+
+    leads: int
+    contacts: int
+
+    @property
+    def total(self) -> int:
+        return self.leads + self.contacts
+
+    def __str__(self) -> str:
+        contacts = f" and up to {self.contacts} for their contacts" if self.contacts else ""
+        return f"up to {self.leads} credits for companies{contacts}: at most {self.total} credits"
+
+
+class MiningRequest(BaseModel):
+    """One filter configuration. Build it with `parse`, which names every wrong field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    search_type: Literal["companies", "people"] = Field(
+        "companies",
+        title="Search for",
+        description="Companies alone cost 1 credit each; each contact of a company costs 1 more.",
+        json_schema_extra=_form(
+            values_display={"companies": "Companies", "people": "Companies and their contacts"},
+        ),
+    )
+    lead_number: Annotated[int, Field(ge=1, le=_MAX_LEADS)] = Field(
+        3, title="Number of leads", description="How many leads at most. Each costs 1 credit."
+    )
+    countries: Annotated[list[Country], Field(min_length=1), AfterValidator(_unique)] = Field(
+        title="Countries",
+        description="Where the companies are. At least one.",
+        json_schema_extra=_form(**_choices(vocabulary.countries())),
+    )
+    industries: Annotated[list[Industry], BeforeValidator(_empty_if_none), AfterValidator(_unique)] = Field(
+        default_factory=list,
+        title="Industries",
+        description="None chosen: all industries.",
+        json_schema_extra=_form(**_choices({name: name for name in vocabulary.industries()})),
+    )
+    states: Annotated[list[State], BeforeValidator(_empty_if_none), AfterValidator(_unique)] = Field(
+        default_factory=list,
+        title="States",
+        description="Only in AE, AR, AU, BR, CA, IN, MX, MY, NZ and US, and only of the countries chosen above. "
+        "None chosen: the whole country.",
+        json_schema_extra=_form(
+            _COMPANIES, **_choices({code: f"{code} {name}" for code, name in vocabulary.states().items()})
+        ),
+    )
+    filter_on_size: bool = Field(
+        False,
+        title="Filter on company size",
+        description="Only companies whose number of employees is known and in the range below.",
+        json_schema_extra=_form(_COMPANIES),
+    )
+    company_size_min: Size = Field(1, title="Employees, from", json_schema_extra=_form(_COMPANIES))
+    company_size_max: Size = Field(1000, title="Employees, to", json_schema_extra=_form(_COMPANIES))
+    contact_number: Annotated[int, Field(ge=1, le=_MAX_CONTACTS)] = Field(
+        3,
+        title="Contacts per company",
+        description="How many contacts a company at most. Each found costs 1 credit.",
+        json_schema_extra=_form(_CONTACTS),
+    )
+    contact_filter_type: Literal["role", "seniority"] = Field(
+        "role",
+        title="Choose contacts by",
+        json_schema_extra=_form(_CONTACTS, values_display={"role": "Role", "seniority": "Seniority"}),
+    )
+    preferred_role: Role | None = Field(
+        None,
+        title="Preferred role",
+        description="Contacts with this role come first.",
+        json_schema_extra=_form(_CONTACTS, enum=[*vocabulary.roles(), None]),
+    )
+    other_roles: Annotated[list[Role], BeforeValidator(_empty_if_none), AfterValidator(_unique)] = Field(
+        default_factory=list,
+        title="Other roles",
+        description="Taken where the preferred role is not found.",
+        json_schema_extra=_form(_CONTACTS, **_choices({name: name for name in vocabulary.roles()})),
+    )
+    seniority: Seniority | None = Field(
+        None, title="Seniority", json_schema_extra=_form(_CONTACTS, enum=[*vocabulary.seniorities(), None])
+    )
+    lead_type: Literal["lead", "opportunity"] | None = Field(
+        None,
+        title="Create",
+        description="Empty: leads where the CRM has the Leads feature on, else opportunities.",
+        json_schema_extra=_form(_CRM, enum=["lead", "opportunity", None]),
+    )
+    team: Text | None = Field(
+        None,
+        title="Sales team",
+        description="The team's name. Empty: as Odoo chooses for the salesperson. `none`: no team.",
+        json_schema_extra=_form(_CRM),
+    )
+    salesperson: Text | None = Field(
+        None,
+        title="Salesperson",
+        description="A login. Empty: the acting user. `none`: nobody.",
+        json_schema_extra=_form(_CRM),
+    )
+    acting_user: Text = Field(
+        "admin",
+        title="Acting user",
+        description="The login in whose name the request is made.",
+        json_schema_extra=_form(_CRM),
+    )
+    tags: Annotated[list[Text], BeforeValidator(_empty_if_none), AfterValidator(_unique)] = Field(
+        default_factory=list,
+        title="Tags",
+        description="One a line. Made in the CRM if missing.",
+        json_schema_extra=_form(_CRM, items={"type": "string"}),
+    )
+    on_insufficient_credits: Literal["fail", "trim"] = Field(
+        "fail",
+        title="When credits are short",
+        description="`fail`: mine nothing. `trim`: mine as many leads as can be paid.",
+        json_schema_extra=_form(_CREDITS, values_display={"fail": "Mine nothing", "trim": "Mine what can be paid"}),
+    )
+    max_credits: Annotated[int, Field(ge=1, le=_MAX_INT4)] | None = Field(
+        None,
+        title="Budget of this run",
+        description="The most credits this run may cost. Empty: the account's balance.",
+        json_schema_extra=_form(_CREDITS),
+    )
+    approval_threshold: Annotated[int, Field(ge=0, le=_MAX_INT4)] | None = Field(
+        None,
+        title="Ask a person above",
+        description="If the run can cost more credits than this, it waits until a person approves. Empty: never.",
+        json_schema_extra=_form(_CREDITS),
+    )
+    credit_account: Text = Field("default", title="Credit account", json_schema_extra=_form(_CREDITS))
+    dry_run: bool = Field(
+        False,
+        title="Trial run",
+        description="Count, estimate and check a preview. Nothing is charged or loaded.",
+        json_schema_extra=_form(_RUN),
+    )
+    provider_conn_id: ConnectionId = Field(
+        "lead_mining_provider", title="Provider connection", json_schema_extra=_form(_RUN)
+    )
+    crm_conn_id: ConnectionId = Field("lead_mining_crm", title="CRM connection", json_schema_extra=_form(_RUN))
+
+    @classmethod
+    def parse(cls, params: Mapping[str, Any]) -> Self:
+        """Read params. Raises InvalidRequest with every wrong field, what was given and what is allowed."""
+        try:
+            return cls.model_validate(dict(params))
+        except ValidationError as error:
+            raise InvalidRequest([_problem(e, cls.model_fields) for e in error.errors()]) from None
+
+    @model_validator(mode="after")
+    def _check_fields_together(self) -> Self:
+        if problems := list(self._cross_field_problems()):
+            raise InvalidRequest(problems)
+        return self
+
+    def _cross_field_problems(self) -> Iterator[FieldProblem]:
+        for state in self.states:
+            if state.split("-")[0] not in self.countries:
+                yield FieldProblem("states", state, f"its country is not in countries ({', '.join(self.countries)})")
+        sizes = (self.company_size_min, self.company_size_max)
+        if self.filter_on_size and self.company_size_min > self.company_size_max:
+            yield FieldProblem("company_size_min", sizes[0], f"at most company_size_max ({sizes[1]}) is allowed")
+        if not self.filter_on_size and sizes != (1, 1000):
+            yield FieldProblem("filter_on_size", False, "set it to true to filter on the company sizes given")
+        yield from self._contact_problems()
+
+    def _contact_problems(self) -> Iterator[FieldProblem]:
+        chosen = {"preferred_role": self.preferred_role, "other_roles": self.other_roles, "seniority": self.seniority}
+        if self.search_type == "companies":
+            needed, meaningless = None, chosen
+            why = "only for search_type 'people': leave it empty, or search for people"
+        elif self.contact_filter_type == "role":
+            needed, meaningless = "preferred_role", {"seniority": self.seniority}
+            why = "leave it empty, or set contact_filter_type to 'seniority'"
+        else:
+            needed, meaningless = "seniority", {k: v for k, v in chosen.items() if k != "seniority"}
+            why = "leave it empty, or set contact_filter_type to 'role'"
+        if needed and not chosen[needed]:
+            words = vocabulary.roles() if needed == "preferred_role" else vocabulary.seniorities()
+            yield FieldProblem(needed, chosen[needed], f"choose one of {', '.join(words)}")
+        for name, value in meaningless.items():
+            if value:
+                yield FieldProblem(name, value, why)
+
+    def cost_of(self, leads: int) -> Cost:
+        """The most that so many leads can cost, in credits."""
+        contacts = self.contact_number if self.search_type == "people" else 0
+        return Cost(leads=leads * LEAD_CREDITS, contacts=leads * contacts * CONTACT_CREDITS)
+
+    def query(self) -> Query:
+        """What is asked of the provider."""
+        people, sized = self.search_type == "people", self.filter_on_size
+        return Query(
+            countries=tuple(self.countries),
+            states=tuple(self.states),
+            industries=tuple(self.industries),
+            company_size_min=self.company_size_min if sized else None,
+            company_size_max=self.company_size_max if sized else None,
+            contact_number=self.contact_number if people else 0,
+            contact_filter_type=self.contact_filter_type,
+            preferred_role=self.preferred_role,
+            other_roles=tuple(self.other_roles),
+            seniority=self.seniority,
+        )
+
+
+def _problem(error: Any, fields: Collection[str]) -> FieldProblem:
+    """A FieldProblem from one of pydantic's errors."""
+    field = ".".join(str(part) for part in error["loc"]) or "request"
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(field, fields, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"use {', '.join(fields)}"
+        return FieldProblem(field, _shortened(error["input"]), f"there is no such field: {hint}")
+    if error["type"] == "missing":
+        return FieldProblem(field, None, "it is required")
+    return FieldProblem(field, _shortened(error["input"]), error["msg"][:1].lower() + error["msg"][1:])
+
+
+def _shortened(value: object) -> object:
+    return value if len(repr(value)) <= 200 else repr(value)[:200] + "…"
+
+
+def dag_params() -> dict[str, dict[str, Any]]:
+    """For each field its JSON schema in the form that Airflow's `Param(**schema)` and its trigger form want."""
+    properties = MiningRequest.model_json_schema()["properties"]
+    return {name: _param_schema(dict(properties[name]), field) for name, field in MiningRequest.model_fields.items()}
+
+
+def _param_schema(schema: dict[str, Any], field: Any) -> dict[str, Any]:
+    if options := schema.pop("anyOf", None):  # `X | None`: the form wants a list of types
+        inner = next(option for option in options if option.get("type") != "null")
+        schema = {k: v for k, v in inner.items() if k != "enum"} | schema
+        schema["type"] = [inner["type"], "null"]
+    if not field.is_required():
+        schema["default"] = field.get_default(call_default_factory=True)
+    if "examples" in schema:
+        schema.pop("items", None)  # the form makes the choice from the examples
+    if schema["type"] == "array" and not field.is_required():
+        schema["type"] = ["array", "null"]  # else the form marks it as required
+    return schema

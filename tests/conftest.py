@@ -1,0 +1,30 @@
+"""One PostgreSQL server for the whole test session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from local_stack.environment import temporary_folder
+from local_stack.postgres import PostgresServer
+
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
+
+# Tests may lose their data when the machine goes down; a product may not.
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The dsn (superuser, database `postgres`) of a server of this session's own."""
+    folder = temporary_folder()
+    try:
+        with PostgresServer(folder / "postgres", password=os.urandom(12).hex(), settings=NOT_DURABLE) as server:
+            yield server.conninfo("postgres")
+    finally:
+        shutil.rmtree(folder)

@@ -1,0 +1,33 @@
+"""Errors say who, what and how much, and whether a retry makes sense."""
+
+from __future__ import annotations
+
+import pytest
+
+from lead_mining import exceptions as e
+
+
+def test_only_trouble_on_the_way_is_worth_a_retry() -> None:
+    raised = [
+        e.InvalidRequest([e.FieldProblem("states", "DE-BE", "use another")]),
+        e.InsufficientCredits("default", 30, 4),
+        e.ProviderUnavailable("timed out"),
+        e.ProviderRejected("no such industry"),
+        e.MalformedRecord([("employees", "many", "not a number")]),
+    ]
+    assert [type(error).__name__ for error in raised if not error.permanent] == ["ProviderUnavailable"]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            e.InsufficientCredits("default", 30, 4),
+            "credit account 'default' cannot pay: 30 credits needed, 4 available; buy credits (DAG credits_top_up), "
+            "ask for fewer leads, or set on_insufficient_credits to 'trim'",
+        ),
+        (e.MalformedRecord([("employees", "many", "not a number")]), "employees: not a number (got many)"),
+    ],
+)
+def test_text(error: e.LeadMiningError, text: str) -> None:
+    assert str(error) == text
