@@ -1,0 +1,65 @@
+"""Text as providers send it, made safe to store: PostgreSQL refuses NUL and lone surrogates in text and jsonb."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
+_SCHEME = re.compile(r"^(?:[a-z][a-z0-9+.\-]*:)?//", re.IGNORECASE)
+_SHOWN = 200
+_SHORTEST_SECRET = 8  # a shorter "secret" would blank out ordinary words
+_MAX_DEPTH = 100
+
+
+def storable(value: Any, secret: str = "") -> Any:
+    """The same JSON value without what PostgreSQL's jsonb refuses, and without `secret` should it be echoed in it.
+
+    Raises ValueError where the nesting is deeper than 100.
+    """
+    hidden = secret if len(secret) >= _SHORTEST_SECRET else ""
+    return _storable(value, hidden, _MAX_DEPTH)
+
+
+def _storable(value: Any, secret: str, depth: int) -> Any:
+    if isinstance(value, str):
+        return _clean(value, secret)
+    if not isinstance(value, dict | list):
+        return value
+    if not depth:
+        raise ValueError(f"nested more than {_MAX_DEPTH} deep")
+    if isinstance(value, dict):
+        return {_clean(key, secret): _storable(item, secret, depth - 1) for key, item in value.items()}
+    return [_storable(item, secret, depth - 1) for item in value]
+
+
+def _clean(text: str, secret: str) -> str:
+    text = _NOT_STORABLE.sub("", text)
+    return text.replace(secret, "***") if secret else text
+
+
+def shorten(value: object) -> str:
+    """A value as an error may show it: storable, at most 200 characters."""
+    text = value if isinstance(value, str) else _repr(value)
+    text = _NOT_STORABLE.sub("", text[: 2 * _SHOWN])
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # an int of more than 4300 digits has no text
+        return "a number too large to show"
+    except RecursionError:
+        return "a value nested too deep to show"
+
+
+def bare_domain(text: str) -> str:
+    """The host of a domain or web address, as `Company.domain` wants it: `https://www.Example.com/en` is `example.com`.
+
+    Not a check: what is no domain comes out as no domain.
+    """
+    host = re.split(r"[/?#\\]", _SCHEME.sub("", text.strip()), maxsplit=1)[0]
+    host = re.sub(r":\d*$", "", host.strip()).rstrip(".").casefold()
+    without_www = host.removeprefix("www.")
+    return without_www if "." in without_www else host

@@ -1,0 +1,79 @@
+"""Whatever JSON comes as a record, parse gives a Company or MalformedRecord, never another error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lead_mining.exceptions import MalformedRecord
+from lead_mining.providers.base import Company, Contact, Provider
+from lead_mining.providers.lead_catalog import LeadCatalog
+from lead_mining.providers.odoo_iap import OdooIap
+from lead_mining.providers.text import storable
+
+_scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(10**300, 10**301)
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["\x00", "\ud800", "1e999", "12", "12.0", "[", '["a"]', "[[]]", "a;b", "US-CA", "www.x.com"])
+)
+ANY_JSON = st.recursive(
+    _scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+_WIRE = sorted(
+    (set(Company.model_fields) - {"contacts"}) | {"clearbit_id", "location", "postal_code", "phone", "email"}
+)
+_PERSON = st.dictionaries(st.sampled_from(sorted(Contact.model_fields)), ANY_JSON, max_size=3)
+_COMPANY = st.dictionaries(st.sampled_from(_WIRE), ANY_JSON, max_size=6)
+
+_LEAD = st.fixed_dictionaries(
+    {"company_data": _COMPANY | ANY_JSON, "people_data": st.lists(_PERSON, max_size=2) | ANY_JSON}
+)
+ODOO_IAP = OdooIap("https://iap.test", "token", "db")
+
+
+def _outcome(provider: Provider, record: Any) -> None:
+    problems: Sequence[tuple[str, str, str]] = ()
+    try:
+        company = provider.parse(record)
+    except MalformedRecord as error:
+        company, problems = None, error.problems
+    assert (company is None) == bool(problems)
+    for field, value, message in problems:
+        assert field
+        assert message
+        assert len(value) <= 200
+        assert storable(value) == value
+    if company is not None:
+        dumped = company.model_dump(mode="json")
+        assert storable(dumped) == dumped
+        company.model_dump_json()
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANY_JSON | _LEAD)
+def test_odoo_iap(record: Any) -> None:
+    _outcome(ODOO_IAP, record)
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> LeadCatalog:
+    path: Path = tmp_path_factory.mktemp("catalogue") / "all.csv"
+    path.write_text(",".join(Company.model_fields) + "\n", encoding="utf-8")
+    return LeadCatalog(path)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(record=ANY_JSON | st.dictionaries(st.sampled_from(sorted(Company.model_fields)), ANY_JSON, max_size=6))
+def test_lead_catalog(catalogue: LeadCatalog, record: Any) -> None:
+    _outcome(catalogue, record)
