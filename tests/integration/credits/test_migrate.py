@@ -1,0 +1,67 @@
+"""The migration runner against a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from lead_mining import migrations
+from lead_mining.migrations import migrate
+
+
+@pytest.fixture
+def empty(conn: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
+    """A connection whose transaction sees a database without our schema; nothing of it is kept."""
+    conn.execute("DROP SCHEMA lead_mining CASCADE")
+    yield conn
+    conn.rollback()
+
+
+def test_a_second_time_does_nothing(empty: psycopg.Connection[Any]) -> None:
+    names = [name for name, _ in migrations.migrations().values()]
+    assert migrate(empty) == names
+    assert migrate(empty) == []
+    assert empty.execute("SELECT name FROM lead_mining.migration ORDER BY number").fetchall() == [(n,) for n in names]
+
+
+def test_nothing_is_made_outside_our_schema(empty: psycopg.Connection[Any]) -> None:
+    elsewhere = (
+        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname NOT IN ('lead_mining', 'pg_toast') AND n.nspname NOT LIKE 'pg_temp%' ORDER BY 1, 2"
+    )
+    before = empty.execute(elsewhere).fetchall()
+    migrate(empty)
+    assert empty.execute(elsewhere).fetchall() == before
+
+
+def test_a_migration_that_fails_leaves_nothing(empty: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    good = migrations.migrations()
+    bad = {len(good) + 1: ("9999_bad.sql", "CREATE TABLE lead_mining.half (); SELECT 1/0")}
+    monkeypatch.setattr(migrations, "migrations", lambda: good | bad)
+    with pytest.raises(errors.DivisionByZero):
+        migrate(empty)
+    assert empty.execute("SELECT to_regnamespace('lead_mining')").fetchone() == (None,)
+    monkeypatch.undo()
+    assert migrate(empty) == [name for name, _ in good.values()]
+
+
+def test_many_at_once_apply_each_migration_once(ledger_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = "CREATE TABLE lead_mining.made_once (id integer)"
+    number = len(migrations.migrations()) + 1
+    monkeypatch.setattr(migrations, "migrations", lambda: {number: ("9999_extra.sql", extra)})
+
+    def one(_: int) -> list[str]:
+        with psycopg.connect(ledger_dsn) as conn:
+            return migrate(conn)
+
+    with ThreadPoolExecutor(8) as pool:
+        applied = list(pool.map(one, range(8)))
+    with psycopg.connect(ledger_dsn) as conn:
+        conn.execute("DROP TABLE lead_mining.made_once")
+        conn.execute("DELETE FROM lead_mining.migration WHERE number = %s", [number])
+    assert sorted(applied) == [[]] * 7 + [["9999_extra.sql"]]
