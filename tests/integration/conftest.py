@@ -1,0 +1,82 @@
+"""A CRM database of each test's own: the embedded CRM, and a restored Odoo 17 where its dump is at hand."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import psycopg
+import pytest
+from databases import new_database
+from psycopg.conninfo import make_conninfo
+
+from lead_mining.crm import embedded
+from lead_mining.migrations import migrate
+from local_stack.postgres import client_binary
+
+ODOO17 = Path(__file__).parents[3] / "shared" / "odoo17"
+
+
+def fill_embedded(dsn: str) -> None:
+    with psycopg.connect(dsn) as conn:
+        assert embedded.create(conn)
+
+
+def restore_odoo17(dsn: str) -> None:
+    dump = ODOO17 / "odoo17_ready.dump"
+    if not dump.exists():
+        pytest.skip(f"no dump of an Odoo 17 in {ODOO17}")
+    subprocess.run([client_binary("pg_restore"), "--no-owner", "-d", dsn, dump], check=True)
+
+
+FILL = {"embedded": fill_embedded, "odoo17": restore_odoo17}
+
+
+@pytest.fixture(scope="session")
+def crm_template(postgres_server: str) -> Iterator[Callable[[str], str]]:
+    """Kind of CRM to the name of a database to copy; each is made when it is first asked for."""
+    templates = []
+
+    @cache
+    def name(kind: str) -> str:
+        database = new_database(postgres_server)
+        dsn = database.__enter__()
+        templates.append(database)
+        FILL[kind](dsn)
+        with psycopg.connect(dsn) as conn:
+            migrate(conn)
+            return conn.info.dbname
+
+    yield name
+    for database in templates:
+        database.__exit__(None, None, None)
+
+
+@pytest.fixture(params=list(FILL))
+def crm_kind(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def crm_dsn(postgres_server: str, crm_template: Callable[[str], str], crm_kind: str) -> Iterator[str]:
+    """A database with a CRM and our schema, fresh for each test."""
+    with new_database(postgres_server, crm_template(crm_kind)) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def crm(postgres_server: str, crm_template: Callable[[str], str], crm_kind: str) -> Iterator[psycopg.Connection]:
+    """A transaction in a CRM; nothing of it is kept, so one database serves all tests that do not commit."""
+    with psycopg.connect(make_conninfo(postgres_server, dbname=crm_template(crm_kind))) as conn:
+        yield conn
+        conn.rollback()
+
+
+@pytest.fixture
+def empty_dsn(postgres_server: str) -> Iterator[str]:
+    """A database with nothing in it."""
+    with new_database(postgres_server) as dsn:
+        yield dsn
