@@ -1,0 +1,190 @@
+"""The enrichment note: what is known of a company and its contacts, as HTML for the CRM's chatter.
+
+Provider text is hostile. Jinja2 escapes all of it; links are made here and never taken over: `mailto:`, `tel:`,
+`https:` on four social networks, and http(s) addresses for the logo and the time zone. Control and bidirectional
+override characters are dropped and white space runs become one space. Longer texts are cut, ending in an ellipsis:
+the description at 2,000 characters, all others at 255; addresses over 2,000 are left out, and so are numbers that are
+not between 0 and 10**15. Lists show their first 100 items and say how many more there are.
+
+The markup uses only tags, attributes and style properties that Odoo 17's sanitizer keeps. It sets no colours but of
+lines and links, so that it suits light and dark themes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.resources import files
+from typing import Literal, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from jinja2 import Environment, StrictUndefined, Template
+
+from lead_mining.providers.base import Company, Contact
+
+_MAX_DESCRIPTION, _MAX_TEXT, _MAX_URL, _MAX_ITEMS, _MAX_NUMBER = 2_000, 255, 2_000, 100, 10**15
+
+# C0 and C1 controls that are no white space, surrogates, non-characters, bidirectional embeddings and overrides.
+_DROPPED = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
+_DIALLABLE = re.compile(r"\+?(?:[ ().\-/]*[0-9]){3,20}[ ().\-/]*")
+_EMAIL = re.compile(r"[^\s@…]+@[^\s@…]+")  # not one that was cut
+_URL_SAFE = "%/:?#[]@!$&'()*+,;=~"
+_SOCIAL = {  # a handle holds the rest of the path, such as company/acme
+    "Facebook": "https://www.facebook.com/",
+    "LinkedIn": "https://www.linkedin.com/",
+    "Crunchbase": "https://www.crunchbase.com/",
+    "Twitter": "https://twitter.com/",
+}
+
+
+class _Item(NamedTuple):
+    text: str
+    href: str | None = None
+
+    @property
+    def is_web(self) -> bool:
+        return self.href is not None and self.href.startswith("http")
+
+
+class _Fact(NamedTuple):
+    label: str
+    items: list[_Item]
+    as_pills: bool = False
+
+
+class _Person(NamedTuple):
+    name: str
+    title: str
+    email: _Item | None
+    phone: _Item | None
+
+
+def render_note(company: Company, *, lead_type: Literal["lead", "opportunity"], request_number: str) -> str:
+    """HTML of the note of one lead: an opening line, and a card with the facts that are known, if any.
+
+    `request_number`: the mining request's, `LMR001`.
+    """
+    contacts = [person for contact in company.contacts if any(person := _person(contact))]
+    return _template().render(
+        opening=f"{lead_type.capitalize()} created by lead mining request {_clean(request_number)}",
+        name=_clean(company.name),
+        description=_clean(company.description, _MAX_DESCRIPTION),
+        logo=_web_address(company.logo),
+        social=_social(company),
+        facts=[fact for fact in _facts(company) if fact.items],
+        contacts=contacts[:_MAX_ITEMS],
+        more_contacts=max(0, len(contacts) - _MAX_ITEMS),
+    )
+
+
+@cache
+def _template() -> Template:
+    source = files(__package__).joinpath("templates", "enrichment_note.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(source)
+
+
+def _facts(company: Company) -> list[_Fact]:
+    sectors = (
+        company.sector_primary,
+        company.sector,
+        company.industry_group,
+        company.industry,
+        company.sub_industry,
+    )
+    revenue = _clean(company.estimated_annual_revenue) or _number(company.annual_revenue, "$")
+    twitter = [_clean(company.twitter_bio), _number(company.twitter_followers, after=" followers")]
+    return [
+        _Fact("Company type", _items([company.company_type])),
+        _Fact("Founded", _items([str(company.founded_year) if _is_shown(company.founded_year) else None])),
+        _Fact("Sectors", _items(sectors), as_pills=True),
+        _Fact("Employees", _items([_number(company.employees)])),
+        _Fact("Estimated revenue", _items([revenue and f"{revenue} per year"])),
+        _Fact("Market cap", _items([_number(company.market_cap, "$")])),
+        _Fact("Phone", _items(company.phones, _phone), as_pills=True),
+        _Fact("E-mail", _items(company.emails, _email), as_pills=True),
+        _Fact("Time zone", _items([company.timezone], lambda text: _time_zone(text, company.timezone_url))),
+        _Fact("Technologies", _items(company.technologies, _technology), as_pills=True),
+        _Fact("Twitter", _items(twitter)),
+    ]
+
+
+def _items(texts: Iterable[str | None], make: Callable[[str], _Item] = _Item) -> list[_Item]:
+    """The texts that say something, each once, as items."""
+    found: dict[str, _Item] = {}
+    for text in texts:
+        if cleaned := _clean(text):
+            item = make(cleaned)
+            found.setdefault(item.text.casefold(), item)
+    items = list(found.values())
+    if len(items) > _MAX_ITEMS:
+        items[_MAX_ITEMS:] = [_Item(f"and {len(items) - _MAX_ITEMS} more")]
+    return items
+
+
+def _person(contact: Contact) -> _Person:
+    email, phone = _clean(contact.email), _clean(contact.phone)
+    return _Person(
+        name=_clean(contact.full_name),
+        title=_clean(contact.title),
+        email=_email(email) if email else None,
+        phone=_phone(phone) if phone else None,
+    )
+
+
+def _social(company: Company) -> list[_Item]:
+    handles = (company.facebook, company.linkedin, company.crunchbase, company.twitter)
+    return [
+        _Item(network, base + path)
+        for (network, base), handle in zip(_SOCIAL.items(), handles, strict=True)
+        if (path := quote(_clean(handle).lstrip("/@"), safe="/"))
+    ]
+
+
+def _phone(text: str) -> _Item:
+    """Only a plain number can be dialled: letters, extensions and notes stay text."""
+    if not _DIALLABLE.fullmatch(text):
+        return _Item(text)
+    number = text.replace("(0)", "") if text.startswith("+") else text
+    return _Item(text, "tel:" + re.sub(r"[^0-9+]", "", number))
+
+
+def _email(text: str) -> _Item:
+    """Quoted, so that an address cannot bring its own subject, body or further recipients."""
+    return _Item(text, "mailto:" + quote(text, safe="@+")) if _EMAIL.fullmatch(text) else _Item(text)
+
+
+def _time_zone(text: str, url: str | None) -> _Item:
+    return _Item(text.replace("_", " "), _web_address(url))
+
+
+def _technology(text: str) -> _Item:
+    return _Item(text.replace("_", " ").strip().title())
+
+
+def _is_shown(number: float | None) -> bool:
+    return number is not None and 0 < number < _MAX_NUMBER  # false for NaN too
+
+
+def _number(number: float | None, before: str = "", after: str = "") -> str:
+    return f"{before}{number:,.0f}{after}" if _is_shown(number) else ""
+
+
+def _clean(text: str | None, longest: int = _MAX_TEXT) -> str:
+    start = (text or "")[: 20 * longest]  # a hostile text of megabytes costs no more than this
+    cleaned = " ".join(_DROPPED.sub("", start).split())
+    return cleaned if len(cleaned) <= longest else cleaned[: longest - 1].rstrip() + "…"
+
+
+def _web_address(url: str | None) -> str | None:
+    """The address if it is one of http(s), with a host and no user; all else is None."""
+    cleaned = _clean(url, _MAX_URL + 1)
+    try:
+        parts = urlsplit(cleaned)
+        host = parts.hostname
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc or len(cleaned) > _MAX_URL:
+        return None
+    return quote(cleaned, safe=_URL_SAFE)
