@@ -1,0 +1,173 @@
+"""Raw pages, candidates and rejections: rows of our own schema, read and written in sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+from psycopg.types.json import Jsonb
+
+from lead_mining.providers.base import Company, Page
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A company that was extracted. `cost`: credits for it and its contacts."""
+
+    id: int
+    company: Company
+    cost: int
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a candidate, one of its contacts or an unreadable record was left out (or, with `warn`, let pass)."""
+
+    step: str
+    rule: str
+    candidate_id: int | None = None
+    contact_index: int | None = None
+    field: str | None = None
+    value: str | None = None
+    severity: str = "reject"
+    duplicate_of: str | None = None
+    record: Any = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far extraction has come: pages and candidates stored, how many different companies these are, credits charged
+    by the provider, where to go on, and whether the last page had a company that the pages before had not."""
+
+    pages: int
+    candidates: int
+    companies: int
+    charged: int
+    next_cursor: str | None
+    last_page_was_new: bool
+
+
+def progress(conn: Connection, run_id: int) -> Progress:
+    """What earlier calls, also of a killed process, have stored."""
+    pages, charged = conn.execute(
+        "SELECT count(*), coalesce(sum(charged), 0) FROM lead_mining.raw_page WHERE run_id = %s", [run_id]
+    ).fetchone() or (0, 0)
+    stored, companies, last_new = conn.execute(
+        "SELECT coalesce(sum(candidates), 0)::bigint, count(*), coalesce(bool_or(first_page = %s), false) FROM ("
+        "  SELECT count(*) AS candidates, min(page_number) AS first_page FROM lead_mining.candidate WHERE run_id = %s"
+        "  GROUP BY coalesce(company->>'reveal_id', company->>'domain', position::text)) AS companies",
+        [pages, run_id],
+    ).fetchone() or (0, 0, False)
+    cursor = conn.execute(
+        "SELECT next_cursor FROM lead_mining.raw_page WHERE run_id = %s ORDER BY page_number DESC LIMIT 1", [run_id]
+    ).fetchone()
+    return Progress(pages, stored, companies, charged, cursor[0] if cursor else None, last_new)
+
+
+def store_page(
+    conn: Connection, run_id: int, page_number: int, asked: int, page: Page, companies: Sequence[Company]
+) -> None:
+    """Store one answer, as received, and the companies read from it."""
+    conn.execute(
+        "INSERT INTO lead_mining.raw_page (run_id, page_number, asked, found, charged, next_cursor, body)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        [run_id, page_number, asked, len(page.records), page.charged, page.next_cursor, Jsonb(page.raw)],
+    )
+    row = conn.execute(
+        "SELECT coalesce(max(position), 0) FROM lead_mining.candidate WHERE run_id = %s", [run_id]
+    ).fetchone()
+    first = (row[0] if row else 0) + 1
+    with (
+        conn.cursor() as cur,
+        cur.copy("COPY lead_mining.candidate (run_id, position, page_number, company, contacts) FROM STDIN") as copy,
+    ):
+        for position, company in enumerate(companies, first):
+            copy.write_row(
+                (run_id, position, page_number, Jsonb(company.model_dump(mode="json")), len(company.contacts))
+            )
+
+
+def in_state(conn: Connection, run_id: int, state: str) -> list[Candidate]:
+    """The run's candidates in that state, in the provider's order."""
+    rows = conn.execute(
+        "SELECT id, company, cost FROM lead_mining.candidate WHERE run_id = %s AND state = %s ORDER BY position",
+        [run_id, state],
+    )
+    return [Candidate(id_, Company.model_validate(company), cost) for id_, company, cost in rows]
+
+
+def set_state(conn: Connection, ids: Iterable[int], state: str) -> None:
+    conn.execute("UPDATE lead_mining.candidate SET state = %s WHERE id = ANY(%s)", [state, list(ids)])
+
+
+def set_company(conn: Connection, candidate_id: int, company: Company) -> None:
+    """Replace the company, after contacts were rejected."""
+    conn.execute(
+        "UPDATE lead_mining.candidate SET company = %s, contacts = %s WHERE id = %s",
+        [Jsonb(company.model_dump(mode="json")), len(company.contacts), candidate_id],
+    )
+
+
+def set_loaded(conn: Connection, leads: dict[int, int]) -> None:
+    """`leads`: candidate id to crm_lead id."""
+    conn.execute(
+        "UPDATE lead_mining.candidate AS c SET state = 'loaded', lead_id = l.lead_id"
+        " FROM unnest(%s::bigint[], %s::int[]) AS l (candidate_id, lead_id) WHERE c.id = l.candidate_id",
+        [list(leads), list(leads.values())],
+    )
+
+
+def without_note(conn: Connection, run_id: int) -> list[tuple[int, Company]]:
+    """(crm_lead id, company) of the leads that have no enrichment note yet, in the provider's order."""
+    rows = conn.execute(
+        "SELECT lead_id, company FROM lead_mining.candidate"
+        " WHERE run_id = %s AND state = 'loaded' AND note_message_id IS NULL ORDER BY position",
+        [run_id],
+    )
+    return [(lead_id, Company.model_validate(company)) for lead_id, company in rows]
+
+
+def set_notes(conn: Connection, notes: dict[int, int]) -> None:
+    """`notes`: crm_lead id to mail_message id."""
+    conn.execute(
+        "UPDATE lead_mining.candidate AS c SET note_message_id = n.message_id"
+        " FROM unnest(%s::int[], %s::int[]) AS n (lead_id, message_id) WHERE c.lead_id = n.lead_id",
+        [list(notes), list(notes.values())],
+    )
+
+
+def reject(conn: Connection, run_id: int, rejections: Iterable[Rejection]) -> None:
+    """Store rejections."""
+    with (
+        conn.cursor() as cur,
+        cur.copy(
+            "COPY lead_mining.rejection (run_id, candidate_id, contact_index, step, rule, field, value, severity,"
+            " duplicate_of, record) FROM STDIN"
+        ) as copy,
+    ):
+        for r in rejections:
+            copy.write_row(
+                (
+                    run_id,
+                    r.candidate_id,
+                    r.contact_index,
+                    r.step,
+                    r.rule,
+                    r.field,
+                    r.value,
+                    r.severity,
+                    r.duplicate_of,
+                    None if r.record is None else Jsonb(r.record),
+                )
+            )
+
+
+def keys_of(conn: Connection, run_id: int, state: str) -> list[tuple[int, str, str]]:
+    """(candidate id, kind, value) of every key of the run's candidates in that state."""
+    return conn.execute(
+        "SELECT k.candidate_id, k.kind, k.value FROM lead_mining.candidate_key AS k"
+        " JOIN lead_mining.candidate AS c ON c.id = k.candidate_id WHERE c.run_id = %s AND c.state = %s",
+        [run_id, state],
+    ).fetchall()

@@ -1,0 +1,376 @@
+"""The steps of a mining run, one function a task, in plain Python.
+
+Each takes a connection to the CRM database in autocommit mode and the run's id, does its work in transactions of its
+own, and records its result in the last of them. A step that is called again, by whomever and whenever, finds its result
+and changes nothing; a step that was killed goes on from what was committed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
+
+from lead_mining import candidates, runs
+from lead_mining.candidates import Candidate, Rejection
+from lead_mining.credits import ledger, run_holds
+from lead_mining.crm import context as crm_context
+from lead_mining.crm import leads as crm_leads
+from lead_mining.crm import notes as crm_notes
+from lead_mining.crm import requests as crm_requests
+from lead_mining.exceptions import (
+    CostNotApproved,
+    InsufficientCredits,
+    MalformedRecord,
+    ProviderCreditsExhausted,
+)
+from lead_mining.matching import duplicates, keys
+from lead_mining.matching.known import known_companies
+from lead_mining.notes.render import render_note
+from lead_mining.providers.base import Company, Exclusions, Page, Provider
+from lead_mining.request import MiningRequest
+from lead_mining.runs import Run, StepResult
+
+
+def prepare_request(conn: Connection, run_key: str, params: Mapping[str, Any]) -> StepResult:
+    """Check the params against the vocabulary and the CRM, number the request, price it.
+
+    `run_key`: names the run for ever; the same key is the same run. Raises InvalidRequest, CrmError and, with the
+    request left in state `error`, InsufficientCredits.
+    """
+    request = MiningRequest.parse(params)
+    with conn.transaction():
+        runs.lock_key(conn, run_key)
+        run = runs.find(conn, run_key)
+        if run is None:
+            context = crm_context.resolve(conn, request)
+            crm_request = None if request.dry_run else crm_requests.create_request(conn, request, context)
+            run = runs.create(conn, run_key, request, context, crm_request)
+    with runs.only_once(conn, run.id, "prepare_request") as step:
+        if not step.done:
+            with conn.transaction():
+                shortage = _plan(conn, run)
+                if shortage is None:
+                    run = runs.get(conn, run.id)
+                    step.finish(_plan_result(conn, run))
+            if shortage:
+                raise shortage
+    return step.result
+
+
+def _plan(conn: Connection, run: Run) -> InsufficientCredits | None:
+    """Fit the run to the account's balance and to its own budget, or say what is missing."""
+    request = run.mining_request
+    lead_number = request.lead_number
+    payable = min(ledger.balance(conn, run.credit_account).available, request.max_credits or 2**31)
+    shortage = None
+    if not run.dry_run and request.cost_of(lead_number).total > payable:
+        affordable = payable // request.cost_of(1).total
+        if request.on_insufficient_credits == "trim" and affordable:
+            lead_number = affordable
+        else:
+            shortage = InsufficientCredits(run.credit_account, request.cost_of(lead_number).total, payable)
+    cost = request.cost_of(lead_number).total
+    above = request.approval_threshold is not None and cost > request.approval_threshold
+    runs.set_plan(conn, run.id, lead_number, cost, needs_approval=above and not run.dry_run)
+    _set_request_state(conn, run, "error" if shortage else "draft", "credits" if shortage else None)
+    return shortage
+
+
+def _plan_result(conn: Connection, run: Run) -> StepResult:
+    request = run.mining_request
+    return {
+        "run_id": run.id,
+        "request_number": run.request_number,
+        "lead_number": run.lead_number,
+        "max_cost": run.max_cost,
+        "cost": str(request.cost_of(run.lead_number)),
+        "balance": ledger.balance(conn, run.credit_account).available,
+        "needs_approval": run.needs_approval,
+    }
+
+
+def _set_request_state(
+    conn: Connection, run: Run, state: crm_requests.State, error_type: crm_requests.ErrorType | None = None
+) -> None:
+    if run.crm_request_id is not None:
+        crm_requests.set_state(conn, run.crm_request_id, run.crm_context.acting_user_id, state, error_type)
+
+
+def extract(conn: Connection, run_id: int, provider: Provider, approved_by: str | None = None) -> StepResult:
+    """Ask the provider, page by page; each page is committed with its charge before the next is asked for.
+
+    Never lets the provider charge more than the run's most. Raises CostNotApproved, and ProviderError of every kind;
+    ProviderCreditsExhausted only where no page was bought before (the request is then left in state `error`).
+    """
+    with runs.only_once(conn, run_id, "extract") as step:
+        if not step.done:
+            run = runs.get(conn, run_id)
+            if run.needs_approval and not (run.approved_by or approved_by):
+                raise CostNotApproved(f"run {run_id} can cost {run.max_cost} credits, which nobody approved")
+            if approved_by:
+                runs.set_approved_by(conn, run_id, approved_by)
+            exclude = known_companies(conn) if provider.excludes_known else Exclusions()
+            found = _preview(conn, run, provider, exclude) if run.dry_run else _buy(conn, run, provider, exclude)
+            with conn.transaction():
+                stored = candidates.progress(conn, run_id)
+                step.finish(
+                    {"pages": stored.pages, "candidates": stored.candidates, "provider_charged": stored.charged} | found
+                )
+    return step.result
+
+
+def _preview(conn: Connection, run: Run, provider: Provider, exclude: Exclusions) -> StepResult:
+    preview = provider.preview(run.mining_request.query(), min(run.lead_number, provider.page_size), exclude)
+    if preview.records:
+        page = Page(raw=preview.records, records=preview.records, charged=0, next_cursor=None)
+        _store(conn, run, 1, len(preview.records), page, provider)
+    return {"would_find": preview.count}
+
+
+def _buy(conn: Connection, run: Run, provider: Provider, exclude: Exclusions) -> StepResult:
+    """Buy pages until there are enough candidates, nothing more or nothing new comes, or the run's most is charged."""
+    query = run.mining_request.query()
+    cost_of_one = run.mining_request.cost_of(1).total
+    while True:
+        so_far = candidates.progress(conn, run.id)
+        ask = min(
+            run.lead_number - so_far.companies, provider.page_size, (run.max_cost - so_far.charged) // cost_of_one
+        )
+        if so_far.pages and (so_far.next_cursor is None or not so_far.last_page_was_new):
+            return {"stopped": "the provider has no more"}
+        if ask <= 0:
+            return {"stopped": "enough" if so_far.companies >= run.lead_number else "the most it may cost is charged"}
+        try:
+            page = provider.fetch(query, ask, so_far.next_cursor, exclude)
+        except ProviderCreditsExhausted:
+            if so_far.pages:  # what is paid for is loaded
+                return {"stopped": "the provider's account has no credits left"}
+            _set_request_state(conn, run, "error", "credits")
+            raise
+        _store(conn, run, so_far.pages + 1, ask, page, provider)
+
+
+def _store(conn: Connection, run: Run, page_number: int, asked: int, page: Page, provider: Provider) -> None:
+    companies: list[Company] = []
+    unreadable: list[Rejection] = []
+    for record in page.records:
+        try:
+            companies.append(provider.parse(record))
+        except MalformedRecord as error:
+            fields = ", ".join(field for field, _, _ in error.problems)
+            unreadable.append(
+                Rejection("extract", "readable_record", field=fields, value=str(error)[:500], record=record)
+            )
+    with conn.transaction():
+        candidates.store_page(conn, run.id, page_number, asked, page, companies)
+        candidates.reject(conn, run.id, unreadable)
+
+
+def validate(conn: Connection, run_id: int, data_docs: Path) -> StepResult:
+    """Great Expectations over the candidates: those that fail, and contacts that fail, become rejections.
+
+    `data_docs`: folder under which this run's Data Docs are written.
+    """
+    from lead_mining.quality import checks
+
+    with runs.only_once(conn, run_id, "validate") as step:
+        if not step.done:
+            run = runs.get(conn, run_id)
+            extracted = candidates.in_state(conn, run_id, "extracted")
+            # Not by our run's id: several CRMs, each with ids of its own, may write to one folder.
+            site = f"{run.request_number or 'trial'}_{run.run_key.rpartition('/')[2]}"
+            report = checks.check_candidates(
+                [(c.id, c.company) for c in extracted], run.mining_request, data_docs, site
+            )
+            index = report.docs_index.relative_to(data_docs)
+            with conn.transaction():
+                step.finish(_apply(conn, run_id, extracted, report.failures) | {"data_docs": str(index)})
+    return step.result
+
+
+def _apply(conn: Connection, run_id: int, extracted: Sequence[Candidate], failures: Sequence[Any]) -> StepResult:
+    """Turn the failed expectations into rejections, and keep what is good."""
+    rejected = {f.candidate_id for f in failures if f.severity == "reject" and f.contact_index is None}
+    bad_contacts: dict[int, set[int]] = defaultdict(set)
+    for failure in failures:
+        if failure.severity == "reject" and failure.contact_index is not None:
+            bad_contacts[failure.candidate_id].add(failure.contact_index)
+    companies = {c.id: c.company for c in extracted}
+    candidates.reject(
+        conn,
+        run_id,
+        (
+            Rejection(
+                "validate",
+                f.rule,
+                f.candidate_id,
+                f.contact_index,
+                f.field,
+                f.value,
+                f.severity,
+                record=None
+                if f.contact_index is None
+                else companies[f.candidate_id].contacts[f.contact_index].model_dump(mode="json"),
+            )
+            for f in failures
+        ),
+    )
+    for candidate_id, bad in bad_contacts.items():
+        company = companies[candidate_id]
+        good = tuple(contact for i, contact in enumerate(company.contacts) if i not in bad)
+        companies[candidate_id] = company.model_copy(update={"contacts": good})
+        candidates.set_company(conn, candidate_id, companies[candidate_id])
+    valid = [id_ for id_ in companies if id_ not in rejected]
+    candidates.set_state(conn, rejected, "rejected")
+    candidates.set_state(conn, valid, "valid")
+    duplicates.store_keys(conn, ((id_, key) for id_ in valid for key in keys.match_keys(companies[id_])))
+    return {
+        "valid": len(valid),
+        "rejected": len(rejected),
+        "contacts_rejected": sum(len(bad) for id_, bad in bad_contacts.items() if id_ not in rejected),
+        "warnings": sum(f.severity == "warn" for f in failures),
+    }
+
+
+def deduplicate(conn: Connection, run_id: int) -> StepResult:
+    """Within the batch, against the CRM and against what was bought before. Raises QualityError if any is left."""
+    from lead_mining.quality import checks
+
+    with runs.only_once(conn, run_id, "deduplicate") as step:
+        if not step.done:
+            with conn.transaction():
+                duplicate = _reject_duplicates(conn, run_id, "valid", "deduplicate")
+                accepted = [c.id for c in candidates.in_state(conn, run_id, "valid")]
+                candidates.set_state(conn, accepted, "accepted")
+                checks.check_survivors(candidates.keys_of(conn, run_id, "accepted"))
+                step.finish({"accepted": len(accepted), "duplicates": duplicate})
+    return step.result
+
+
+def _reject_duplicates(conn: Connection, run_id: int, state: str, step: str) -> int:
+    found = duplicates.find_duplicates(conn, run_id, state)
+    candidates.reject(
+        conn,
+        run_id,
+        (
+            Rejection(
+                step, f"duplicate_{d.kind}", d.candidate_id, field=d.kind, value=d.value, duplicate_of=d.duplicate_of
+            )
+            for d in found
+        ),
+    )
+    ids = {d.candidate_id for d in found}
+    candidates.set_state(conn, ids, "rejected")
+    return len(ids)
+
+
+def debit_credits(conn: Connection, run_id: int) -> StepResult:
+    """Hold the credits for the survivors: 1 a lead, 1 a contact.
+
+    Where they are short: InsufficientCredits, with the request left in state `error`, or, if the request says so,
+    as many as can be paid, in the provider's order.
+    """
+    with runs.only_once(conn, run_id, "debit_credits") as step:
+        if not step.done:
+            run = runs.get(conn, run_id)
+            try:
+                with conn.transaction():
+                    accepted = _payable(conn, run)
+                    cost = sum(c.cost for c in accepted)
+                    if cost:
+                        run_holds.hold_for_run(conn, run.credit_account, cost, run_id)
+                    step.finish({"leads": len(accepted), "contacts": cost - len(accepted), "held": cost})
+            except InsufficientCredits:
+                _set_request_state(conn, run, "error", "credits")
+                raise
+    return step.result
+
+
+def _payable(conn: Connection, run: Run) -> list[Candidate]:
+    """The accepted candidates that are loaded: no more than asked for and, where that is asked, than can be paid."""
+    accepted = candidates.in_state(conn, run.id, "accepted")
+    most = run.max_cost
+    if run.mining_request.on_insufficient_credits == "trim":
+        most = min(most, ledger.lock_balance(conn, run.credit_account).available)
+    total = 0
+
+    def fits(candidate: Candidate) -> bool:
+        nonlocal total
+        total += candidate.cost
+        return total <= most
+
+    kept = list(takewhile(fits, accepted[: run.lead_number]))
+    left_out = accepted[len(kept) :]
+    rule = "affordable" if len(kept) < run.lead_number else "no_more_than_asked"
+    candidates.reject(conn, run.id, (Rejection("debit_credits", rule, c.id, value=str(c.cost)) for c in left_out))
+    candidates.set_state(conn, (c.id for c in left_out), "rejected")
+    return kept
+
+
+def load_leads(conn: Connection, run_id: int) -> StepResult:
+    """One transaction: insert the leads, capture from the hold exactly what was inserted, close the request.
+
+    What another run has loaded since deduplication is left out and not paid. If the hold was released meanwhile (the
+    run failed and was cleared), the credits are held again; raises InsufficientCredits if they are gone.
+    """
+    with runs.only_once(conn, run_id, "load_leads") as step:
+        if not step.done:
+            run = runs.get(conn, run_id)
+            with conn.transaction():
+                runs.lock_loading(conn)
+                late = _reject_duplicates(conn, run_id, "accepted", "load_leads")
+                accepted = candidates.in_state(conn, run_id, "accepted")
+                cost = sum(c.cost for c in accepted)
+                if accepted:
+                    assert run.crm_request_id is not None, "a dry run loads nothing"
+                    loaded = crm_leads.load_leads(
+                        conn, run.crm_context, run.crm_request_id, [(c.id, c.company) for c in accepted]
+                    )
+                    candidates.set_loaded(conn, loaded)
+                    hold_id = run_holds.hold_for_run(conn, run.credit_account, cost, run_id)
+                    ledger.capture(conn, hold_id, cost, key=f"run/{run_id}/capture")
+                    _set_request_state(conn, run, "done")
+                else:
+                    _set_request_state(conn, run, "draft", "no_result")  # as Odoo leaves it
+                step.finish(
+                    {
+                        "leads": len(accepted),
+                        "contacts": cost - len(accepted),
+                        "captured": cost,
+                        "duplicates_since": late,
+                    }
+                )
+    return step.result
+
+
+def write_enrichment_notes(conn: Connection, run_id: int) -> StepResult:
+    """One enrichment note a lead, in the lead's chatter."""
+    with runs.only_once(conn, run_id, "write_enrichment_notes") as step:
+        if not step.done:
+            run = runs.get(conn, run_id)
+            context = run.crm_context
+            with conn.transaction():
+                notes = [
+                    (
+                        lead_id,
+                        render_note(company, lead_type=context.lead_type, request_number=run.request_number or ""),
+                    )
+                    for lead_id, company in candidates.without_note(conn, run_id)
+                ]
+                candidates.set_notes(conn, crm_notes.write_notes(conn, context, notes))
+                step.finish({"notes": len(notes)})
+    return step.result
+
+
+def release(conn: Connection, run_key: str) -> StepResult:
+    """Give back what is left of the run's holds, whatever happened. Safe at any time, also where nothing is held."""
+    run = runs.find(conn, run_key)
+    if run is None:
+        return {"released": 0}
+    with conn.transaction():
+        return {"run_id": run.id, "released": run_holds.release_for_run(conn, run.id)}

@@ -1,0 +1,171 @@
+"""The run: its row, and what makes each of its steps happen once however often it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from lead_mining.crm.context import CrmContext
+from lead_mining.request import MiningRequest
+
+StepResult = dict[str, Any]
+"""What a step leaves for the next and for people: ids, counts and short texts, never personal data."""
+
+_LOCK_SPACE = 0x6C6D << 48  # keeps our advisory locks apart from others' in the CRM database
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of lead_mining.run. `request` and `context` are read on use."""
+
+    id: int
+    run_key: str
+    request: dict[str, Any]
+    context: dict[str, Any]
+    credit_account: str
+    dry_run: bool
+    lead_number: int
+    max_cost: int
+    needs_approval: bool
+    approved_by: str | None
+    crm_request_id: int | None
+    request_number: str | None
+
+    @property
+    def mining_request(self) -> MiningRequest:
+        return MiningRequest.parse(self.request)
+
+    @property
+    def crm_context(self) -> CrmContext:
+        return CrmContext.model_validate(self.context)
+
+
+_COLUMNS = (
+    "id, run_key, request, context, credit_account, dry_run, lead_number, max_cost, needs_approval,"
+    " approved_by, crm_request_id, request_number"
+)
+
+
+def find(conn: Connection, run_key: str) -> Run | None:
+    """The run of that key, or None where it was never prepared."""
+    with conn.cursor(row_factory=class_row(Run)) as cur:
+        return cur.execute(f"SELECT {_COLUMNS} FROM lead_mining.run WHERE run_key = %s", [run_key]).fetchone()
+
+
+def get(conn: Connection, run_id: int) -> Run:
+    """The run of that id. Raises LookupError where there is none."""
+    with conn.cursor(row_factory=class_row(Run)) as cur:
+        run = cur.execute(f"SELECT {_COLUMNS} FROM lead_mining.run WHERE id = %s", [run_id]).fetchone()
+    if run is None:
+        raise LookupError(f"there is no lead mining run {run_id} in this database")
+    return run
+
+
+def create(
+    conn: Connection,
+    run_key: str,
+    request: MiningRequest,
+    context: CrmContext,
+    crm_request: tuple[int, str] | None,
+) -> Run:
+    """Insert the run. `crm_request`: id and number of the row in the CRM, None for a dry run."""
+    cost = request.cost_of(request.lead_number).total
+    crm_request_id, number = crm_request or (None, None)
+    conn.execute(
+        "INSERT INTO lead_mining.run (run_key, request, context, provider, credit_account, dry_run, lead_number,"
+        " max_cost, needs_approval, crm_request_id, request_number)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, false, %s, %s)",
+        [
+            run_key,
+            Jsonb(request.model_dump(mode="json")),
+            Jsonb(context.model_dump(mode="json")),
+            request.provider_conn_id,
+            request.credit_account,
+            request.dry_run,
+            request.lead_number,
+            cost,
+            crm_request_id,
+            number,
+        ],
+    )
+    run = find(conn, run_key)
+    assert run is not None
+    return run
+
+
+def set_plan(conn: Connection, run_id: int, lead_number: int, max_cost: int, needs_approval: bool) -> None:
+    """What was decided before anything is paid: how many leads, at most how many credits, whether a person is asked."""
+    conn.execute(
+        "UPDATE lead_mining.run SET lead_number = %s, max_cost = %s, needs_approval = %s WHERE id = %s",
+        [lead_number, max_cost, needs_approval, run_id],
+    )
+
+
+def set_approved_by(conn: Connection, run_id: int, approved_by: str) -> None:
+    conn.execute("UPDATE lead_mining.run SET approved_by = %s WHERE id = %s", [approved_by, run_id])
+
+
+def results(conn: Connection, run_id: int) -> dict[str, StepResult]:
+    """Result of each finished step, by the step's name."""
+    rows = conn.execute(
+        "SELECT step, result FROM lead_mining.run_step WHERE run_id = %s ORDER BY finished_at", [run_id]
+    )
+    return dict(rows.fetchall())
+
+
+class Step:
+    """One step of one run, locked. `result` is None until the step was finished, now or earlier."""
+
+    def __init__(self, conn: Connection, run_id: int, name: str) -> None:
+        self._conn, self._run_id, self._name = conn, run_id, name
+        self.result: StepResult = {}
+        row = conn.execute(
+            "SELECT result FROM lead_mining.run_step WHERE run_id = %s AND step = %s", [run_id, name]
+        ).fetchone()
+        self.done = row is not None
+        if row:
+            self.result = row[0]
+
+    def finish(self, result: StepResult) -> None:
+        """Record the result; to be called in the transaction that does the step's work."""
+        self._conn.execute(
+            "INSERT INTO lead_mining.run_step (run_id, step, result) VALUES (%s, %s, %s)",
+            [self._run_id, self._name, Jsonb(result)],
+        )
+        self.result = result
+
+
+@contextmanager
+def only_once(conn: Connection, run_id: int, name: str) -> Iterator[Step]:
+    """A step of a run, one caller at a time; a second caller waits and then finds it done.
+
+    The lock is the session's, so it ends with the process however that ends. `conn` must be in autocommit mode: the
+    step opens its own transactions.
+    """
+    if not conn.autocommit:
+        raise ValueError("steps open their own transactions: give a connection in autocommit mode")
+    key = _LOCK_SPACE + run_id
+    with conn.transaction():  # the lock outlives it
+        conn.execute("SET LOCAL lock_timeout = 0")  # the other caller may rightly take long
+        conn.execute("SELECT pg_advisory_lock(%s)", [key])
+    try:
+        yield Step(conn, run_id, name)
+    finally:
+        if not conn.closed:
+            conn.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
+def lock_key(conn: Connection, run_key: str) -> None:
+    """Until the transaction ends, nobody else prepares the run of that key."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [run_key, _LOCK_SPACE])
+
+
+def lock_loading(conn: Connection) -> None:
+    """Until the transaction ends, no other run loads into this CRM: what is new stays new until it is in."""
+    conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_SPACE])

@@ -1,0 +1,121 @@
+"""What a run came to, for people: one table for the log, the terminal and, later, the UI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import Connection
+
+from lead_mining import runs
+from lead_mining.credits import ledger, run_holds
+
+
+@dataclass(frozen=True)
+class RejectionCount:
+    """How many candidates (or contacts of them) one rule of one step turned down."""
+
+    step: str
+    rule: str
+    severity: str
+    of: str
+    """`company` or `contact`."""
+    count: int
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run in numbers. Credits are ours; `provider_charged` is what the provider took."""
+
+    run_id: int
+    request_number: str | None
+    dry_run: bool
+    max_cost: int
+    pages: int
+    candidates: int
+    would_find: int | None
+    loaded: int
+    contacts: int
+    notes: int
+    rejections: tuple[RejectionCount, ...]
+    credits_spent: int
+    credits_left: int
+    credit_account: str
+    provider_charged: int
+    stopped: str | None
+    data_docs: str | None
+
+    def rejected(self, severity: str = "reject") -> list[RejectionCount]:
+        return [r for r in self.rejections if r.severity == severity]
+
+    def lines(self) -> list[tuple[str, str]]:
+        """(what, how much) pairs, ready for a table."""
+        rows = [("request", self.request_number or "dry run: nothing is charged or loaded")]
+        if self.would_find is not None:
+            rows.append(("would find", f"{self.would_find:,} companies"))
+        elif self.dry_run:
+            rows.append(("would find", "this provider cannot tell without charging"))
+        rows.append(("candidates", f"{self.candidates:,} in {self.pages:,} page(s)"))
+        rows += [(f"rejected by {r.step}", f"{r.count:,} {_plural(r.of, r.count)}: {r.rule}") for r in self.rejected()]
+        warnings = sum(r.count for r in self.rejected("warn"))
+        if warnings:
+            rows.append(("let pass with a warning", f"{warnings:,}"))
+        rows += [
+            ("leads loaded", f"{self.loaded:,} with {self.contacts:,} contact(s)"),
+            ("enrichment notes", f"{self.notes:,}"),
+            ("credits spent", f"{self.credits_spent:,} of at most {self.max_cost:,}"),
+            ("credits left", f"{self.credits_left:,} in account {self.credit_account}"),
+            ("charged by the provider", f"{self.provider_charged:,}"),
+        ]
+        if self.stopped:
+            rows.append(("extraction ended because", self.stopped))
+        if self.data_docs:
+            rows.append(("quality, rule by rule", f"Browse / Data Docs / {self.data_docs.partition('/')[0]}"))
+        return rows
+
+    def table(self) -> str:
+        """The lines as aligned text, for a task's log."""
+        rows = self.lines()
+        width = max(len(what) for what, _ in rows)
+        return "\n".join(f"{what.ljust(width)}  {value}" for what, value in rows)
+
+
+def _plural(of: str, count: int) -> str:
+    return of if count == 1 else {"company": "companies", "contact": "contacts"}[of]
+
+
+def summary(conn: Connection, run_key: str) -> RunSummary | None:
+    """The run in numbers, as far as it has come; None where it was never prepared."""
+    run = runs.find(conn, run_key)
+    if run is None:
+        return None
+    done = runs.results(conn, run.id)
+    rejections = conn.execute(
+        "SELECT step, rule, severity, CASE WHEN contact_index IS NULL THEN 'company' ELSE 'contact' END AS of,"
+        " count(*) FROM lead_mining.rejection WHERE run_id = %s GROUP BY 1, 2, 3, 4 ORDER BY min(id)",
+        [run.id],
+    )
+    loaded, contacts, notes = conn.execute(
+        "SELECT count(*), coalesce(sum(contacts), 0), count(note_message_id)"
+        " FROM lead_mining.candidate WHERE run_id = %s AND state = 'loaded'",
+        [run.id],
+    ).fetchone() or (0, 0, 0)
+    extracted = done.get("extract", {})
+    return RunSummary(
+        run_id=run.id,
+        request_number=run.request_number,
+        dry_run=run.dry_run,
+        max_cost=run.max_cost,
+        pages=extracted.get("pages", 0),
+        candidates=extracted.get("candidates", 0),
+        would_find=extracted.get("would_find"),
+        loaded=loaded,
+        contacts=contacts,
+        notes=notes,
+        rejections=tuple(RejectionCount(*row) for row in rejections),
+        credits_spent=run_holds.captured_for_run(conn, run.id),
+        credits_left=ledger.balance(conn, run.credit_account).available,
+        credit_account=run.credit_account,
+        provider_charged=extracted.get("provider_charged", 0),
+        stopped=extracted.get("stopped"),
+        data_docs=done.get("validate", {}).get("data_docs"),
+    )
