@@ -1,0 +1,80 @@
+"""# Buying credits
+
+Adds bought credits to a credit account. Mining spends them: 1 a lead, 1 a contact.
+
+**Start it** with *Trigger* and fill in the form: the account, how many credits were bought, and the reference of the
+payment. The task's log says what the account has afterwards.
+
+One payment counts once. The reference identifies it: the same reference with the same account and credits changes
+nothing, however often it is triggered, cleared or retried. So give each payment a reference of its own.
+
+| task | does | safe to clear? |
+|---|---|---|
+| `top_up_credits` | books the payment in the ledger, `lead_mining.ledger_transaction` | yes: a payment counts once |
+
+## Triage notes
+
+- **"was topped up before; nothing changed"** in the log: the payment is in the account already. If it is another
+  payment, trigger again with its own reference.
+- **"key 'top_up/...' cannot be used"**: the reference was booked before with other credits or on another account; the
+  text says which. Nothing changed. Check the payment; a second one needs its own reference.
+- **"relation lead_mining.ledger_account does not exist"**: the database has not been set up for lead mining, or
+  `crm_conn_id` names another one.
+- **A wrong amount was booked**: the ledger is append-only, so do not try to change its rows; tell its keeper.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from lead_mining.exceptions import LeadMiningError
+from lead_mining.hooks import crm_connection
+
+log = logging.getLogger(__name__)
+
+with DAG(
+    "credits_top_up",
+    dag_display_name="Buy credits",
+    description="Add bought credits to a credit account, once a payment",
+    doc_md=__doc__,
+    schedule=None,
+    params={
+        "credit_account": Param(
+            "default", type="string", title="Credit account", minLength=1, maxLength=200, pattern=r"^\S(.*\S)?$"
+        ),
+        "credits": Param(type="integer", title="Credits bought", minimum=1, maximum=1_000_000),
+        "reference": Param(
+            type="string",
+            title="Payment reference",
+            description="Such as the invoice number. A reference counts once: the same one again adds nothing.",
+            minLength=1,
+            maxLength=200,
+            pattern=r"^\S(.*\S)?$",
+        ),
+        "crm_conn_id": Param("lead_mining_crm", type="string", title="CRM connection", minLength=1, maxLength=200),
+    },
+    tags=["lead-mining"],
+    default_args={"retries": 3, "retry_delay": timedelta(seconds=5), "execution_timeout": timedelta(minutes=5)},
+):
+
+    @task
+    def top_up_credits(params: dict[str, Any]) -> dict[str, Any]:
+        from lead_mining.credits import ledger
+
+        account, credits, reference = params["credit_account"], params["credits"], params["reference"]
+        try:
+            with crm_connection(params["crm_conn_id"]) as connection, connection.transaction():
+                new = ledger.top_up(connection, account, credits, f"top_up/{reference}", reference)
+                left = ledger.balance(connection, account).available
+        except LeadMiningError as error:
+            raise AirflowFailException(str(error)) from error
+        booked = f"{credits:,} credits added" if new else f"payment {reference!r} was topped up before; nothing changed"
+        log.info("%s. Account %r has %s credits available.", booked, account, f"{left:,}")
+        return {"added": credits if new else 0, "available": left}
+
+    top_up_credits()

@@ -1,0 +1,162 @@
+"""# Lead mining
+
+Mines one request: asks the provider for companies (and their contacts), keeps what is good and new, pays for it, and
+puts it into the CRM as leads or opportunities, each with an enrichment note.
+
+**Start it** with *Trigger*: the form asks what Odoo's *Generate Leads* asks. The cost before paying is in the log of
+`prepare_request`; set *Trial run* to see what a request would find without paying, or *Ask a person above* to be asked.
+**What came and what it cost** is the table at the end of the log of `release`.
+
+| task | does | safe to clear? |
+|---|---|---|
+| `prepare_request` | checks the params, numbers the request, says the most it can cost | yes |
+| `approve_cost` | only above *Ask a person above*: a person approves on the task's *Required Actions* tab | yes |
+| `extract` | buys page by page; each page is stored before the next is asked for | yes: nothing is bought twice |
+| `validate` | Great Expectations; what fails is kept as a rejection; see *Data Docs* in the menu | yes |
+| `deduplicate` | within the batch, against the CRM, against what was bought before | yes |
+| `debit_credits` | holds the credits: 1 a lead, 1 a contact | yes |
+| `load_leads` | one transaction: leads in, credits captured, request done | yes |
+| `write_enrichment_notes` | one note a lead | yes |
+| `release` | gives back what was held and not used; prints the summary | yes |
+
+Every task can be cleared at any time, also of a finished run: it finds what it has done and changes nothing.
+
+## Triage notes
+
+- **`prepare_request` failed, "Not valid"**: nothing was charged. The text names each field, what
+  was given and what is allowed. Trigger again with that put right.
+- **"cannot pay: n credits needed"**: buy credits with the DAG `credits_top_up`, then clear the failed task; or trigger
+  with fewer leads, or with *When credits are short* set to *Mine what can be paid*. The request is in state `error`.
+- **`extract` failed, "provider ... credits"**: the provider's own account is empty. Buy there, then clear `extract`.
+- **`extract` keeps retrying**: the provider is down or limits the rate. Pages bought so far are safe. Clear it later.
+- **`extract` failed, access denied**: the token of the connection `lead_mining_provider` is wrong. Mend it under
+  *Admin / Connections*, then clear `extract`.
+- **`validate` rejected nearly all**: open *Data Docs*, look at the rule that failed most; the rejected rows are in
+  `lead_mining.rejection`.
+- **`load_leads` failed**: nothing of the run is in the CRM and nothing is spent. Mend what the text names, clear it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG, Asset, Metadata, Param, TriggerRule, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from lead_mining.hooks import crm_session, data_docs_folder, provider_for
+from lead_mining.request import dag_params
+
+LEADS = Asset("lead_mining_leads", extra={"what": "leads loaded into the CRM by lead mining"})
+log = logging.getLogger(__name__)
+
+
+def skip_if_not_needed(context: Any) -> None:
+    if not context["ti"].xcom_pull(task_ids="prepare_request")["needs_approval"]:
+        raise AirflowSkipException("the cost is not above the approval threshold")
+
+
+with DAG(
+    "lead_mining",
+    dag_display_name="Lead mining",
+    description="From a filter to leads in the CRM, each credit accounted for",
+    doc_md=__doc__,
+    schedule=None,
+    params={name: Param(**schema) for name, schema in dag_params().items()},
+    tags=["lead-mining"],
+    default_args={
+        "retries": 4,
+        "retry_delay": timedelta(seconds=5),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": timedelta(hours=2),
+    },
+):
+
+    @task
+    def prepare_request(params: dict[str, Any], run_id: str) -> dict[str, Any]:
+        from lead_mining import pipeline
+
+        with crm_session(params["crm_conn_id"]) as connection:
+            plan = pipeline.prepare_request(connection, f"lead_mining/{run_id}", params)
+        log.info("%s: %s", plan["request_number"] or "Trial run", plan["cost"])
+        return plan
+
+    @task(trigger_rule=TriggerRule.NONE_FAILED)
+    def extract(plan: dict[str, Any], approval: dict[str, Any] | None, params: dict[str, Any]) -> dict[str, Any]:
+        from lead_mining import pipeline
+
+        approved_by = approval and (approval["responded_by_user"] or {}).get("name", "unknown")
+        with crm_session(params["crm_conn_id"]) as connection:
+            return pipeline.extract(connection, plan["run_id"], provider_for(params["provider_conn_id"]), approved_by)
+
+    @task
+    def validate(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+        from lead_mining import pipeline
+
+        with crm_session(params["crm_conn_id"]) as connection:
+            return pipeline.validate(connection, plan["run_id"], data_docs_folder())
+
+    @task
+    def deduplicate(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+        from lead_mining import pipeline
+
+        with crm_session(params["crm_conn_id"]) as connection:
+            return pipeline.deduplicate(connection, plan["run_id"])
+
+    @task
+    def debit_credits(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+        from lead_mining import pipeline
+
+        if params["dry_run"]:
+            raise AirflowSkipException("a trial run charges and loads nothing")
+        with crm_session(params["crm_conn_id"]) as connection:
+            return pipeline.debit_credits(connection, plan["run_id"])
+
+    @task(outlets=[LEADS])
+    def load_leads(plan: dict[str, Any], params: dict[str, Any]) -> Iterator[Any]:
+        from lead_mining import pipeline
+
+        with crm_session(params["crm_conn_id"]) as connection:
+            loaded = pipeline.load_leads(connection, plan["run_id"])
+        yield Metadata(LEADS, {"request_number": plan["request_number"], **loaded})
+        return loaded
+
+    @task
+    def write_enrichment_notes(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+        from lead_mining import pipeline
+
+        with crm_session(params["crm_conn_id"]) as connection:
+            return pipeline.write_enrichment_notes(connection, plan["run_id"])
+
+    @task
+    def release(params: dict[str, Any], run_id: str) -> dict[str, Any]:
+        from lead_mining import pipeline
+        from lead_mining.summary import summary
+
+        run_key = f"lead_mining/{run_id}"
+        with crm_session(params["crm_conn_id"]) as connection:
+            released = pipeline.release(connection, run_key)
+            came_to = summary(connection, run_key)
+        log.info("\n%s", came_to.table() if came_to else "The request was not prepared: nothing was charged or loaded.")
+        return released
+
+    plan = prepare_request()
+    approve_cost = ApprovalOperator(
+        task_id="approve_cost",
+        subject="Mine leads for {{ ti.xcom_pull('prepare_request')['cost'] }}?",
+        body="Balance of the account `{{ params.credit_account }}`: "
+        "{{ ti.xcom_pull('prepare_request')['balance'] }} credits. "
+        "Asked for: {{ params.search_type }} in {{ params.countries | join(', ') }}.",
+        response_timeout=timedelta(days=7),
+        pre_execute=skip_if_not_needed,
+    )
+    steps = [validate(plan), deduplicate(plan), debit_credits(plan), load_leads(plan), write_enrichment_notes(plan)]
+    extracted = extract(plan, approve_cost.output)
+    plan >> approve_cost >> extracted
+    for before, after in zip([extracted, *steps], steps, strict=False):
+        before >> after
+    steps[-1] >> release().as_teardown()

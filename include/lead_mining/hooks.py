@@ -1,0 +1,196 @@
+"""Airflow connections turned into a provider and a CRM session. The only module of the package that imports airflow.
+
+DAG files import it, so it imports nothing heavy at its top.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+
+from lead_mining.exceptions import CrmError, FieldProblem, InvalidRequest, LeadMiningError
+
+if TYPE_CHECKING:
+    import psycopg
+    from airflow.sdk import Connection
+
+    from lead_mining.providers.base import Provider
+    from lead_mining.providers.lead_catalog import LeadCatalog
+    from lead_mining.providers.odoo_iap import OdooIap
+
+_CRM_SESSION = {
+    "application_name": "lead_mining",
+    "lock_timeout": "60s",
+    "idle_in_transaction_session_timeout": "10min",
+}
+
+
+class _ProviderHook(BaseHook):
+    conn_name_attr = "conn_id"
+    default_conn_name = "lead_mining_provider"
+    conn_type: str
+
+    def __init__(self, conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+
+    if TYPE_CHECKING:
+
+        def get_conn(self) -> Provider: ...
+
+
+class LeadCatalogHook(_ProviderHook):
+    """A connection of type `lead_catalog`: `extra.path`, and `extra.columns` (an object, or that as JSON text)."""
+
+    conn_type = "lead_catalog"
+    hook_name = "Lead catalogue (Parquet or CSV file)"
+
+    def get_conn(self) -> LeadCatalog:
+        """Raises InvalidRequest where the connection lacks something, CatalogueError where the file is not usable."""
+        from lead_mining.providers.lead_catalog import LeadCatalog
+
+        extra = _connection(self.conn_id, "provider_conn_id").extra_dejson
+        path = extra.get("path")
+        if not isinstance(path, str) or not path.strip():
+            raise _wrong(self.conn_id, "it needs the path of a .parquet, .csv or .csv.gz file in extra.path")
+        return LeadCatalog(path.strip(), _columns(self.conn_id, extra.get("columns")))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Open the file and count its companies."""
+        try:
+            return True, f"The catalogue holds {self.get_conn().count()} companies"
+        except LeadMiningError as error:
+            return False, str(error)
+
+
+class OdooIapHook(_ProviderHook):
+    """A connection of type `odoo_iap`: host = base URL, password = account token, `extra.dbuuid`."""
+
+    conn_type = "odoo_iap"
+    hook_name = "Odoo IAP lead mining (paid)"
+
+    def get_conn(self) -> OdooIap:
+        """Raises InvalidRequest where the connection lacks something, ProviderRejected where the URL is none."""
+        from lead_mining.providers.odoo_iap import OdooIap
+
+        connection = _connection(self.conn_id, "provider_conn_id")
+        dbuuid = connection.extra_dejson.get("dbuuid")
+        if not connection.host:
+            raise _wrong(
+                self.conn_id, "it needs the provider's base URL as host, such as https://iap-services.odoo.com"
+            )
+        if not connection.password:
+            raise _wrong(self.conn_id, "it needs the account token as password")
+        if not isinstance(dbuuid, str) or not dbuuid.strip():
+            raise _wrong(self.conn_id, "it needs the UUID of the Odoo database in extra.dbuuid")
+        return OdooIap(_base_url(connection), connection.password, dbuuid.strip())
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask the base URL for an answer, any answer. Nothing is bought, so the account token stays unproven."""
+        try:
+            status = self.get_conn().ping()
+        except LeadMiningError as error:
+            return False, str(error)
+        return True, f"The server answers (HTTP {status}). The account token is tried by the first mining run only."
+
+
+_HOOKS: dict[str, type[_ProviderHook]] = {hook.conn_type: hook for hook in (LeadCatalogHook, OdooIapHook)}
+
+
+def provider_for(conn_id: str) -> Provider:
+    """The provider that an Airflow connection stands for.
+
+    Raises InvalidRequest (field `provider_conn_id`) where there is no such connection, it is of another type or lacks
+    something, and what the provider raises on opening: CatalogueError, ProviderRejected.
+    """
+    conn_type = _connection(conn_id, "provider_conn_id").conn_type or ""
+    if conn_type not in _HOOKS:
+        raise _wrong(conn_id, f"its type is {conn_type!r}, and the types of lead providers are {', '.join(_HOOKS)}")
+    return _HOOKS[conn_type](conn_id).get_conn()
+
+
+def crm_connection(conn_id: str) -> psycopg.Connection:
+    """A new session on the CRM database, in autocommit: steps open their own transactions. The caller closes it.
+
+    Sessions are named `lead_mining`, wait at most a minute for a lock, and die after ten idle minutes in a transaction.
+    Raises InvalidRequest (field `crm_conn_id`) where the connection is absent or not `postgres`, and
+    psycopg.OperationalError where the database does not answer.
+    """
+    import psycopg
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+    from psycopg.rows import tuple_row
+
+    conn_type = _connection(conn_id, "crm_conn_id").conn_type
+    if conn_type not in ("postgres", "postgresql"):
+        raise _wrong(conn_id, f"its type is {conn_type!r}, and the CRM's must be postgres", field="crm_conn_id")
+    session = PostgresHook(postgres_conn_id=conn_id).get_conn()
+    if not isinstance(session, psycopg.Connection):
+        raise CrmError("Airflow's PostgresHook gave no psycopg 3 connection: install SQLAlchemy 2 and psycopg 3")
+    session.row_factory = tuple_row  # whatever cursor the Airflow connection asks for
+    for name, value in _CRM_SESSION.items():
+        session.execute("SELECT set_config(%s, %s, false)", (name, value))
+    session.commit()
+    session.autocommit = True
+    return session
+
+
+@contextmanager
+def crm_session(conn_id: str) -> Iterator[psycopg.Connection]:
+    """A CRM connection for one task. An error that no retry can mend fails the task at once."""
+    try:
+        with crm_connection(conn_id) as connection:
+            yield connection
+    except LeadMiningError as error:
+        if error.permanent:
+            raise AirflowFailException(str(error)) from error
+        raise
+
+
+def data_docs_folder() -> Path:
+    """Where Data Docs are written and served from: LEAD_MINING_DATA_DOCS, by default `data_docs` in AIRFLOW_HOME.
+
+    Several workers need one that they share with the API server.
+    """
+    airflow_home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+    return Path(os.environ.get("LEAD_MINING_DATA_DOCS") or airflow_home / "data_docs")
+
+
+def _connection(conn_id: str, field: str) -> Connection:
+    try:
+        return BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise _wrong(conn_id, "there is no Airflow connection with this id", field=field) from None
+
+
+def _wrong(conn_id: str, why: str, field: str = "provider_conn_id") -> InvalidRequest:
+    return InvalidRequest([FieldProblem(field, conn_id, why)])
+
+
+def _columns(conn_id: str, value: Any) -> dict[str, str]:
+    """`extra.columns`; the connection form and URIs may give it as JSON text."""
+    import json
+
+    if isinstance(value, str) and value.strip():
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise _wrong(conn_id, "extra.columns is not JSON") from None
+    if not value:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(column, str) for column in value.values()):
+        raise _wrong(conn_id, 'extra.columns must map fields to columns, as {"name": "company"}')
+    return value
+
+
+def _base_url(connection: Connection) -> str:
+    """The host as it stands if it has a scheme; else put together as Airflow's HTTP connections do."""
+    host = connection.host or ""
+    if "://" in host:
+        return host
+    return f"{connection.schema or 'https'}://{host}" + (f":{connection.port}" if connection.port else "")
