@@ -1,0 +1,68 @@
+# Set-up and every-day commands. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv/bin/python
+STACK := $(VENV) -m local_stack
+# Taken as they are typed: make would read a $ in them as its own. They reach the commands as environment variables.
+override SQL := $(value SQL)
+override REQUEST := $(value REQUEST)
+export SQL REQUEST
+
+.DEFAULT_GOAL := help
+.PHONY: help setup mine up down status psql test lint types walls check fixes lock clean
+
+help: ## this list
+	@echo 'make mine works on a fresh clone: it sets up all it needs.'
+	@sed -n 's/^\([.a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+setup: ## the virtual environment .venv, with all packages; done again only when they change
+	@$(PYTHON) include/local_stack/bootstrap.py setup
+
+mine: setup ## one mining run through Airflow and its summary; REQUEST=file.yaml mines that request
+	@$(STACK) mine $${REQUEST:+"$$REQUEST"}
+
+up: setup ## start everything, with Airflow's UI on localhost; leaves it running
+	@$(STACK) up
+
+down: setup ## stop everything
+	@$(STACK) down
+
+status: setup ## what runs
+	@$(STACK) status
+
+psql: setup ## a SQL shell on the CRM database; SQL="select ..." runs one statement
+	@$(STACK) psql $${SQL:+"$$SQL"}
+
+test: setup ## the whole test suite, with coverage; ARGS="tests/unit -k ledger" runs some of it
+ifdef ARGS
+	@$(VENV) -m pytest $(ARGS)
+else
+	@$(VENV) -m pytest --numprocesses=2 --cov --cov-report= -m 'not e2e'
+	@$(VENV) -m pytest --cov --cov-append -m e2e
+endif
+
+lint: setup ## style
+	@$(VENV) -m ruff check
+	@$(VENV) -m ruff format --check
+
+types: setup ## mypy, strict
+	@$(VENV) -m mypy
+
+walls: setup ## which part may import which
+	@$(VENV) -c 'from importlinter.cli import lint_imports_command as walls; walls()'
+
+check: lint types walls ## lint, types and walls
+
+fixes: setup ## let ruff mend what it can
+	@$(VENV) -m ruff check --fix
+	@$(VENV) -m ruff format
+
+lock: ## requirements.txt anew from pyproject.toml, for every platform
+	@$(PYTHON) include/local_stack/bootstrap.py lock
+
+.env: ## secrets for docker compose, made at random; an existing file is kept
+	@(umask 077; $(PYTHON) include/local_stack/dotenv.py > .env.new && mv .env.new .env)
+
+clean: ## stop everything; remove .local, .venv and all caches
+	@if [ -x $(VENV) ]; then $(STACK) clean; elif [ -d .local ]; then PYTHONPATH=include $(PYTHON) -m local_stack clean; fi
+	@rm -rf .venv .local .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build dist include/*.egg-info
+	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
