@@ -1,0 +1,153 @@
+"""The UI as a salesperson uses it, in headless Chromium: trigger by the form, watch the run, open Data Docs.
+
+Screenshots go to the folder of LEAD_MINING_SCREENSHOTS, where it is set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from local_stack.stack import Stack
+
+pytestmark = pytest.mark.e2e
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# Without these Chromium asks its maker's servers for updates, and as root it needs to run without its sandbox.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=60_000)  # the machine may be busy
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed: on Debian, `apt-get install chromium`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Stack) -> Iterator[Page]:
+    """A page that is logged in."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, base_url=stack.url)
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    page.goto("/")
+    page.fill("input[name=username]", stack.user)
+    page.fill("input[name=password]", stack.password)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "/auth/login" not in url)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def picture(page: Page, tmp_path: Path) -> Callable[[str], None]:
+    folder = Path(os.environ.get("LEAD_MINING_SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(name: str, of: Page = page) -> None:
+        of.wait_for_timeout(500)  # let animations end
+        of.screenshot(path=folder / f"{name}.png")
+
+    return take
+
+
+def choose(page: Page, param: str, *labels: str) -> None:
+    """Choose labels in a multi-select of the trigger form."""
+    for label in labels:
+        page.locator(f"#element_{param} input").first.fill(label)
+        page.get_by_role("option", name=re.compile(re.escape(label))).first.click()
+
+
+def test_mine_by_the_form_watch_the_run_and_open_data_docs(
+    page: Page, stack: Stack, conn: psycopg.Connection, picture: Callable[..., None]
+) -> None:
+    leads_before = conn.execute("SELECT count(*) FROM crm_lead").fetchone()
+    page.goto("/dags/lead_mining")
+    page.get_by_role("button", name="Trigger").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Number of leads")).to_be_visible()
+    picture("1-form-empty")
+
+    choose(page, "countries", "Germany", "United States")
+    choose(page, "industries", "Software & Services")
+    dialog.get_by_role("spinbutton").first.fill("5")
+    picture("2-form-filled")
+    dialog.get_by_role("button", name="Trigger").click()
+
+    run_id = _newest_run(stack)
+    page.goto(f"/dags/lead_mining/runs/{run_id}")
+    expect(page.get_by_role("link", name="prepare_request").first).to_be_visible()
+    picture("3-run")
+    _wait_for_success(stack, page, run_id)
+    page.reload()
+    expect(page.get_by_role("link", name="write_enrichment_notes").first).to_be_visible()
+    picture("4-run-ended")
+
+    page.goto(f"/dags/lead_mining/runs/{run_id}/tasks/release")
+    expect(page.get_by_text(re.compile(r"leads loaded")).first).to_be_visible()
+    picture("5-summary-in-the-log")
+    assert conn.execute("SELECT count(*) FROM crm_lead").fetchone() > leads_before
+
+    page.goto("/")
+    page.get_by_role("button", name="Browse").click()
+    with page.context.expect_page() as opened:
+        page.get_by_role("menuitem", name="Data Docs").click()
+    docs = opened.value
+    docs.get_by_role("link", name=re.compile("LMR")).first.click()
+    expect(docs.get_by_text("domain_is_well_formed").first).to_be_visible()
+    picture("6-data-docs", docs)
+    docs.get_by_role("link", name="Open in Great Expectations").first.click()
+    expect(docs.get_by_text(re.compile("Expectation", re.IGNORECASE)).first).to_be_visible()
+    picture("7-data-docs-of-a-suite", docs)
+
+
+def test_the_form_does_not_start_a_run_without_countries(page: Page) -> None:
+    page.goto("/dags/lead_mining")
+    page.get_by_role("button", name="Trigger").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("This field is required")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Trigger")).to_be_disabled()
+
+
+def test_connection_types_have_forms(page: Page, picture: Callable[[str], None]) -> None:
+    page.goto("/connections")
+    page.get_by_role("button", name="Add Connection").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("combobox").first.click()
+    page.keyboard.type("lead_catalog")
+    page.keyboard.press("Enter")
+    dialog.get_by_role("button", name="Extra Fields", exact=True).click()
+    expect(dialog.get_by_text("The file, as every worker sees it").first).to_be_visible()
+    picture("8-connection-form")
+
+
+def _newest_run(stack: Stack) -> str:
+    runs = stack.api._call("GET", "/dags/lead_mining/dagRuns?order_by=-run_after&limit=1")
+    return str(runs["dag_runs"][0]["dag_run_id"])
+
+
+def _wait_for_success(stack: Stack, page: Page, run_id: str) -> None:
+    for _ in range(480):
+        state = stack.api.run_state("lead_mining", run_id)
+        if state in ("success", "failed"):
+            break
+        page.wait_for_timeout(500)
+    assert state == "success", stack.api.tasks("lead_mining", run_id)
