@@ -12,6 +12,7 @@ import pytest
 from databases import new_database
 from psycopg.conninfo import make_conninfo
 
+from lead_mining.credits import ledger
 from lead_mining.crm import embedded
 from lead_mining.migrations import migrate
 from local_stack.postgres import client_binary
@@ -65,6 +66,15 @@ def crm_dsn(postgres_server: str, crm_template: Callable[[str], str], crm_kind: 
     """A database with a CRM and our schema, fresh for each test."""
     with new_database(postgres_server, crm_template(crm_kind)) as dsn:
         yield dsn
+
+
+@pytest.fixture
+def conn(crm_dsn: str) -> Iterator[psycopg.Connection]:
+    """A CRM whose default credit account has 1,000 credits; what is done in it is committed."""
+    with psycopg.connect(crm_dsn, autocommit=True) as connection:
+        with connection.transaction():
+            ledger.top_up(connection, "default", 1000, key="trial", reference="trial")
+        yield connection
 
 
 @pytest.fixture

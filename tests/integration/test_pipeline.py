@@ -65,14 +65,6 @@ def provider(simulator: Simulator, token: str) -> OdooIap:
 
 
 @pytest.fixture
-def conn(crm_dsn: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(crm_dsn, autocommit=True) as connection:
-        with connection.transaction():
-            ledger.top_up(connection, "default", 1000, key="trial", reference="trial")
-        yield connection
-
-
-@pytest.fixture
 def mine(conn: psycopg.Connection, provider: OdooIap, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """All steps of one run in order, as the DAG calls them; gives each step's result."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,6 @@ def catalogue(tmp_path: Path) -> LeadCatalog:
             country = "Germany" if number % 2 else "United States"
             writer.writerow([f"Müller & Söhne {number}", f"http://www.mueller-{number}.example/start", country])
     return LeadCatalog(str(path), {"name": "Firma", "domain": "Web", "country_code": "Land"})
-
-
-@pytest.fixture
-def conn(crm_dsn: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(crm_dsn, autocommit=True) as connection:
-        with connection.transaction():
-            ledger.top_up(connection, "default", 1000, key="trial", reference="trial")
-        yield connection
 
 
 @pytest.fixture
