@@ -68,13 +68,13 @@ class RunSummary:
         ]
         if self.stopped:
             rows.append(("extraction ended because", self.stopped))
-        if self.data_docs:
-            rows.append(("quality, rule by rule", f"Browse / Data Docs / {self.data_docs.partition('/')[0]}"))
         return rows
 
     def table(self) -> str:
-        """The lines as aligned text, for a task's log."""
+        """The lines as aligned text, for a task's log in the UI."""
         rows = self.lines()
+        if self.data_docs:
+            rows.append(("quality, rule by rule", f"Browse / Data Docs / {self.data_docs.partition('/')[0]}"))
         width = max(len(what) for what, _ in rows)
         return "\n".join(f"{what.ljust(width)}  {value}" for what, value in rows)
 
