@@ -102,11 +102,23 @@ def set_state(conn: Connection, ids: Iterable[int], state: str) -> None:
     conn.execute("UPDATE lead_mining.candidate SET state = %s WHERE id = ANY(%s)", [state, list(ids)])
 
 
-def set_company(conn: Connection, candidate_id: int, company: Company) -> None:
-    """Replace the company, after contacts were rejected."""
+def move(conn: Connection, run_id: int, from_state: str, to_state: str) -> int:
+    """All of the run's candidates that are in one state go to another; returns how many."""
+    return conn.execute(
+        "UPDATE lead_mining.candidate SET state = %s WHERE run_id = %s AND state = %s", [to_state, run_id, from_state]
+    ).rowcount
+
+
+def set_companies(conn: Connection, companies: dict[int, Company]) -> None:
+    """`companies`: candidate id to the company that replaces its own, after contacts were rejected."""
     conn.execute(
-        "UPDATE lead_mining.candidate SET company = %s, contacts = %s WHERE id = %s",
-        [Jsonb(company.model_dump(mode="json")), len(company.contacts), candidate_id],
+        "UPDATE lead_mining.candidate AS c SET company = n.company, contacts = n.contacts"
+        " FROM unnest(%s::bigint[], %s::jsonb[], %s::int[]) AS n (id, company, contacts) WHERE c.id = n.id",
+        [
+            list(companies),
+            [Jsonb(company.model_dump(mode="json")) for company in companies.values()],
+            [len(company.contacts) for company in companies.values()],
+        ],
     )
 
 

@@ -224,7 +224,7 @@ def _apply(conn: Connection, run_id: int, extracted: Sequence[Candidate], failur
         company = companies[candidate_id]
         good = tuple(contact for i, contact in enumerate(company.contacts) if i not in bad)
         companies[candidate_id] = company.model_copy(update={"contacts": good})
-        candidates.set_company(conn, candidate_id, companies[candidate_id])
+    candidates.set_companies(conn, {id_: companies[id_] for id_ in bad_contacts})
     valid = [id_ for id_ in companies if id_ not in rejected]
     candidates.set_state(conn, rejected, "rejected")
     candidates.set_state(conn, valid, "valid")
@@ -245,10 +245,9 @@ def deduplicate(conn: Connection, run_id: int) -> StepResult:
         if not step.done:
             with conn.transaction():
                 duplicate = _reject_duplicates(conn, run_id, "valid", "deduplicate")
-                accepted = [c.id for c in candidates.in_state(conn, run_id, "valid")]
-                candidates.set_state(conn, accepted, "accepted")
+                accepted = candidates.move(conn, run_id, "valid", "accepted")
                 checks.check_survivors(candidates.keys_of(conn, run_id, "accepted"))
-                step.finish({"accepted": len(accepted), "duplicates": duplicate})
+                step.finish({"accepted": accepted, "duplicates": duplicate})
     return step.result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,3 +84,32 @@ def test_known_companies_are_those_of_the_crm_and_those_bought_before(
     conn.execute("DELETE FROM mail_followers")
     conn.execute("DELETE FROM crm_lead WHERE name <> 'Lost'")
     assert len(known_companies(conn).domains) == 3, "what was bought stays known when somebody deletes the lead"
+
+
+def test_a_rejected_contact_is_taken_out_and_not_charged_and_its_company_stays(
+    conn: psycopg.Connection, tmp_path: Path
+) -> None:
+    path = tmp_path / "people.csv"
+    contacts = [
+        {"full_name": "Ada Example", "email": "ada@mueller.example", "role": "CEO"},
+        {"full_name": "Bo Example", "email": "bo@", "role": "CEO"},
+    ]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "domain", "country_code", "contacts"])
+        writer.writerow(["Müller", "mueller.example", "DE", json.dumps(contacts)])
+        writer.writerow(["Other", "other.example", "DE", json.dumps(contacts[1:])])
+    params = {"countries": ["DE"], "search_type": "people", "preferred_role": "CEO", "contact_number": 2}
+    run_id = pipeline.prepare_request(conn, "a/1", params)["run_id"]
+    pipeline.extract(conn, run_id, LeadCatalog(str(path)))
+    assert pipeline.validate(conn, run_id, tmp_path / "docs")["contacts_rejected"] == 2
+    pipeline.deduplicate(conn, run_id)
+    pipeline.debit_credits(conn, run_id)
+    assert pipeline.load_leads(conn, run_id)["captured"] == 3
+    loaded = conn.execute(
+        "SELECT company->>'name', contacts, jsonb_path_query_array(company, '$.contacts[*].full_name')"
+        " FROM lead_mining.candidate ORDER BY position"
+    ).fetchall()
+    assert loaded == [("Müller", 1, ["Ada Example"]), ("Other", 0, [])]
+    kept = conn.execute("SELECT record->>'full_name' FROM lead_mining.rejection WHERE severity = 'reject'").fetchall()
+    assert kept == [("Bo Example",), ("Bo Example",)], "what was left out is never lost"
