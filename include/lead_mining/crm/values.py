@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lead_mining.crm import addresses
+from lead_mining.phone_numbers import e164
 from lead_mining.providers.base import Company
 
 
@@ -84,19 +85,6 @@ def phone_columns(phone: str, country: str | None, company_country: str | None) 
     """
     if not phone:
         return Phone(None, None)
-    own = _e164(phone, country)
-    sanitized = own if country else _e164(phone, company_country) if company_country else phone
+    own = e164(phone, country)
+    sanitized = own if country else e164(phone, company_country) if company_country else phone
     return Phone(sanitized, "correct" if own else "incorrect")
-
-
-def _e164(phone: str, region: str | None) -> str | None:
-    """The number in E.164, or None where it is not a valid number."""
-    import phonenumbers
-
-    try:
-        number = phonenumbers.parse(phone, region)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_valid_number(number):
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final, Literal
 
 from lead_mining import vocabulary
+from lead_mining.phone_numbers import e164
 from lead_mining.providers.base import Company
 
 if TYPE_CHECKING:
@@ -104,12 +105,4 @@ def _email(text: str) -> str | None:
 @lru_cache(maxsize=_CACHED)
 def _phone(text: str, country: str | None) -> str | None:
     """E.164, as Odoo's `phone_sanitized`; None for a number that cannot exist."""
-    import phonenumbers
-
-    try:
-        number = phonenumbers.parse(text, country)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_valid_number(number):
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return e164(text, country)

@@ -6,6 +6,8 @@ import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from lead_mining.phone_numbers import e164
+
 if TYPE_CHECKING:
     from tldextract import TLDExtract
 
@@ -65,9 +67,4 @@ def is_phone(text: str, country: str | None) -> bool:
 
 @lru_cache(maxsize=_CACHED)
 def _is_phone(text: str, country: str | None) -> bool:
-    import phonenumbers
-
-    try:
-        return phonenumbers.is_valid_number(phonenumbers.parse(text, country))
-    except phonenumbers.NumberParseException:
-        return False
+    return e164(text, country) is not None
