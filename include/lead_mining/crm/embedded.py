@@ -22,13 +22,14 @@ def create(conn: Connection) -> bool:
     """Create the embedded CRM in one transaction; True if it was created now.
 
     A database that has a table `crm_lead` is left as it is (False). Raises CrmError where other tables of Odoo stand in
-    the way: that is an Odoo without its CRM, and not ours to change.
+    the way (that is an Odoo without its CRM, and not ours to change), and where an older version of this made it.
     """
     with conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        if _existing(conn, ["crm_lead"]):
-            return False
         tables = table_names()
+        if _existing(conn, ["crm_lead"]):
+            _check_up_to_date(conn, tables)
+            return False
         if in_the_way := _existing(conn, tables):
             raise CrmError(
                 f"There is no table crm_lead, but {', '.join(in_the_way)}: if it is Odoo's, install its app CRM;"
@@ -42,6 +43,16 @@ def create(conn: Connection) -> bool:
             _finish_rows(conn, table)
         conn.execute(_sql("keys_and_indexes"))
     return True
+
+
+def _check_up_to_date(conn: Connection, tables: list[str]) -> None:
+    """It holds trial data, so a new one is made rather than the old one changed."""
+    missing = set(tables) - set(_existing(conn, tables))
+    if missing and not _existing(conn, ["ir_ui_view"]):  # which every Odoo has
+        raise CrmError(
+            f"The embedded CRM in this database was made by an older version and lacks {', '.join(sorted(missing))}:"
+            " remove it (in this project: make clean) or choose an empty database"
+        )
 
 
 def table_names() -> list[str]:

@@ -40,6 +40,9 @@ ALTER TABLE ir_module_module
     ADD CONSTRAINT ir_module_module_pkey PRIMARY KEY (id);
 ALTER TABLE ir_sequence
     ADD CONSTRAINT ir_sequence_pkey PRIMARY KEY (id);
+ALTER TABLE ir_config_parameter
+    ADD CONSTRAINT ir_config_parameter_key_uniq UNIQUE (key),
+    ADD CONSTRAINT ir_config_parameter_pkey PRIMARY KEY (id);
 ALTER TABLE ir_cron_trigger
     ADD CONSTRAINT ir_cron_trigger_pkey PRIMARY KEY (id);
 ALTER TABLE iap_account
@@ -59,6 +62,10 @@ ALTER TABLE mail_followers
     ADD CONSTRAINT mail_followers_pkey PRIMARY KEY (id);
 ALTER TABLE mail_followers_mail_message_subtype_rel
     ADD CONSTRAINT mail_followers_mail_message_subtype_rel_pkey PRIMARY KEY (mail_followers_id, mail_message_subtype_id);
+ALTER TABLE mail_mail
+    ADD CONSTRAINT mail_mail_pkey PRIMARY KEY (id);
+ALTER TABLE mail_mail_res_partner_rel
+    ADD CONSTRAINT mail_mail_res_partner_rel_pkey PRIMARY KEY (mail_mail_id, res_partner_id);
 ALTER TABLE mail_notification
     ADD CONSTRAINT mail_notification_pkey PRIMARY KEY (id),
     ADD CONSTRAINT mail_notification_notification_partner_required CHECK ((((notification_type)::text <> ALL (ARRAY[('email'::character varying)::text, ('inbox'::character varying)::text])) OR (res_partner_id IS NOT NULL)));
@@ -159,6 +166,9 @@ ALTER TABLE ir_sequence
     ADD FOREIGN KEY (company_id) REFERENCES res_company ON DELETE SET NULL,
     ADD FOREIGN KEY (create_uid) REFERENCES res_users ON DELETE SET NULL,
     ADD FOREIGN KEY (write_uid) REFERENCES res_users ON DELETE SET NULL;
+ALTER TABLE ir_config_parameter
+    ADD FOREIGN KEY (create_uid) REFERENCES res_users ON DELETE SET NULL,
+    ADD FOREIGN KEY (write_uid) REFERENCES res_users ON DELETE SET NULL;
 ALTER TABLE ir_cron_trigger
     ADD FOREIGN KEY (create_uid) REFERENCES res_users ON DELETE SET NULL,
     ADD FOREIGN KEY (write_uid) REFERENCES res_users ON DELETE SET NULL;
@@ -191,8 +201,16 @@ ALTER TABLE mail_followers
 ALTER TABLE mail_followers_mail_message_subtype_rel
     ADD FOREIGN KEY (mail_message_subtype_id) REFERENCES mail_message_subtype ON DELETE CASCADE,
     ADD FOREIGN KEY (mail_followers_id) REFERENCES mail_followers ON DELETE CASCADE;
+ALTER TABLE mail_mail
+    ADD FOREIGN KEY (create_uid) REFERENCES res_users ON DELETE SET NULL,
+    ADD FOREIGN KEY (mail_message_id) REFERENCES mail_message ON DELETE CASCADE,
+    ADD FOREIGN KEY (write_uid) REFERENCES res_users ON DELETE SET NULL;
+ALTER TABLE mail_mail_res_partner_rel
+    ADD FOREIGN KEY (mail_mail_id) REFERENCES mail_mail ON DELETE CASCADE,
+    ADD FOREIGN KEY (res_partner_id) REFERENCES res_partner ON DELETE CASCADE;
 ALTER TABLE mail_notification
     ADD FOREIGN KEY (author_id) REFERENCES res_partner ON DELETE SET NULL,
+    ADD FOREIGN KEY (mail_mail_id) REFERENCES mail_mail ON DELETE SET NULL,
     ADD FOREIGN KEY (mail_message_id) REFERENCES mail_message ON DELETE CASCADE,
     ADD FOREIGN KEY (res_partner_id) REFERENCES res_partner ON DELETE CASCADE;
 ALTER TABLE mail_message_res_partner_rel
@@ -297,6 +315,8 @@ CREATE INDEX mail_message__parent_id_index ON mail_message (parent_id) WHERE (pa
 CREATE INDEX mail_message__subtype_id_index ON mail_message (subtype_id);
 CREATE INDEX mail_message_model_res_id_id_idx ON mail_message (model, res_id, id);
 CREATE INDEX mail_message_model_res_id_idx ON mail_message (model, res_id);
+CREATE INDEX mail_mail__mail_message_id_index ON mail_mail (mail_message_id);
+CREATE INDEX mail_mail_res_partner_rel_res_partner_id_mail_mail_id_idx ON mail_mail_res_partner_rel (res_partner_id, mail_mail_id);
 CREATE INDEX mail_followers__partner_id_index ON mail_followers (partner_id);
 CREATE INDEX mail_followers__res_id_index ON mail_followers (res_id);
 CREATE INDEX mail_followers__res_model_index ON mail_followers (res_model);

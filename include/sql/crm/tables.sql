@@ -79,6 +79,10 @@ CREATE TABLE ir_sequence (
     implementation varchar NOT NULL, prefix varchar, suffix varchar, active boolean, use_date_range boolean,
     create_date timestamp, write_date timestamp
 );
+CREATE TABLE ir_config_parameter (
+    id serial, create_uid integer, write_uid integer, key varchar NOT NULL, value text NOT NULL,
+    create_date timestamp, write_date timestamp
+);
 CREATE TABLE ir_cron_trigger (
     id serial, cron_id integer, create_uid integer, write_uid integer, call_at timestamp, create_date timestamp,
     write_date timestamp
@@ -117,6 +121,15 @@ CREATE TABLE mail_followers (
 );
 CREATE TABLE mail_followers_mail_message_subtype_rel (
     mail_followers_id integer NOT NULL, mail_message_subtype_id integer NOT NULL
+);
+CREATE TABLE mail_mail (
+    id serial, mail_message_id integer NOT NULL, fetchmail_server_id integer, create_uid integer, write_uid integer,
+    email_cc varchar, state varchar, failure_type varchar, body_html text, "references" text, headers text,
+    email_to text, failure_reason text, is_notification boolean, auto_delete boolean, scheduled_date timestamp,
+    create_date timestamp, write_date timestamp
+);
+CREATE TABLE mail_mail_res_partner_rel (
+    mail_mail_id integer NOT NULL, res_partner_id integer NOT NULL
 );
 CREATE TABLE mail_notification (
     id serial, author_id integer, mail_message_id integer NOT NULL, mail_mail_id integer, res_partner_id integer,

@@ -93,9 +93,18 @@ def test_at_once_only_one_creates(empty_dsn: str) -> None:
 def test_a_database_with_a_crm_is_left_alone(empty_dsn: str) -> None:
     with psycopg.connect(empty_dsn) as conn:
         conn.execute("CREATE TABLE crm_lead (x int)")
+        conn.execute("CREATE TABLE ir_ui_view (x int)")
         assert not embedded.create(conn)
-        tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-        assert tables == [("crm_lead",)]
+        tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
+        assert tables == [("crm_lead",), ("ir_ui_view",)]
+
+
+def test_an_embedded_crm_of_an_older_version_is_told_from_an_odoo(empty_dsn: str) -> None:
+    with psycopg.connect(empty_dsn) as conn:
+        assert embedded.create(conn)
+        conn.execute("DROP TABLE mail_mail CASCADE")
+        with pytest.raises(CrmError, match="older version and lacks mail_mail: .*make clean"):
+            embedded.create(conn)
 
 
 def test_an_odoo_without_its_crm_is_left_alone(empty_dsn: str) -> None:
