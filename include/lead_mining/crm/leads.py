@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from psycopg import Connection, sql
+from psycopg import Connection
 
+from lead_mining.crm import crons, scoring
 from lead_mining.crm.context import CrmContext
-from lead_mining.crm.messages import Message, new_ids, transaction_time, write_messages
+from lead_mining.crm.followers import add_followers
+from lead_mining.crm.messages import Message, copy_rows, new_ids, transaction_time
+from lead_mining.crm.notifications import notify_salesperson, post_messages
 from lead_mining.crm.values import LeadValues, lead_values, phone_columns
 from lead_mining.exceptions import QualityError
 from lead_mining.providers.base import Company
 
-_PROBABILITY = 50.0
-
-_FROM_COMPANY = [c for c in LeadValues._fields if c not in ("country_code", "state_code")]
+_FROM_COMPANY = LeadValues._fields[:-2]  # the last two are country and state, as codes
+_DERIVED = ("phone_sanitized", "phone_state", "country_id", "state_id")
 
 
 def load_leads(
@@ -22,33 +24,37 @@ def load_leads(
 ) -> dict[int, int]:
     """Insert a lead for each (candidate id, company), in the provider's order; returns candidate id to crm_lead.id.
 
-    With it go the request's tags, the creation message and the followers of each lead. The caller owns the transaction.
-    `probability` and `automated_probability` are 50, what Odoo gives all but the first lead where it has no history of
-    won and lost leads; predictive scoring from a history is not done here.
+    With them go the request's tags, the followers, the creation message, and what these notify: a salesperson who is
+    not the acting user, and those who follow the team. The caller owns the transaction.
     Raises QualityError, before anything is written, for companies with neither name nor domain.
     """
+    if not leads:
+        return {}
     candidates = [candidate for candidate, _ in leads]
     values = [lead_values(company) for _, company in leads]
     if nameless := [candidate for candidate, v in zip(candidates, values, strict=True) if not v.name]:
         raise QualityError(f"Candidates without a name and a domain cannot become leads: {_some(nameless)}")
     ids = new_ids(conn, "crm_lead", len(leads))
-    _copy_leads(conn, context, crm_request_id, ids, values)
-    _insert_tags(conn, crm_request_id, ids)
-    write_messages(
-        conn,
-        context,
-        [Message(i, v.name, context.created_subtype_id, "", None) for i, v in zip(ids, values, strict=True)],
-    )
-    _insert_followers(conn, context, ids)
+    tag_ids = _tag_ids(conn, crm_request_id)
+    _copy_leads(conn, context, crm_request_id, ids, values, tag_ids)
+    _insert_tags(conn, ids, tag_ids)
+    add_followers(conn, context, ids)
+    named = [(id_, lead.name) for id_, lead in zip(ids, values, strict=True)]
+    notify_salesperson(conn, context, named)
+    post_messages(conn, context, [Message(id_, name, context.created_subtype_id, "") for id_, name in named])
+    crons.wake_enrichment(conn, context.acting_user_id)
     return dict(zip(candidates, ids, strict=True))
 
 
 def _copy_leads(
-    conn: Connection, context: CrmContext, crm_request_id: int, ids: Sequence[int], leads: Sequence[LeadValues]
+    conn: Connection,
+    context: CrmContext,
+    crm_request_id: int,
+    ids: Sequence[int],
+    leads: Sequence[LeadValues],
+    tag_ids: Sequence[int],
 ) -> None:
     at = transaction_time(conn)
-    countries = _country_ids(conn, {lead.country_code for lead in leads})
-    states = _state_ids(conn, countries.values())
     same = {
         "lead_mining_request_id": crm_request_id,
         "type": context.lead_type,
@@ -60,8 +66,6 @@ def _copy_leads(
         "color": 0,
         "active": True,
         "message_bounce": 0,
-        "probability": _PROBABILITY,
-        "automated_probability": _PROBABILITY,
         "prorated_revenue": 0,
         "recurring_revenue_monthly": 0,
         "recurring_revenue_monthly_prorated": 0,
@@ -75,16 +79,32 @@ def _copy_leads(
         "create_date": at,
         "write_date": at,
     }
-    columns = ["id", *_FROM_COMPANY, "phone_sanitized", "phone_state", "country_id", "state_id", *same]
+    derived = _derived_columns(conn, context, leads)
+    scored_by: dict[str, object] = {"stage_id": context.stage_id, "tag_ids": tag_ids}
+    scores = scoring.probabilities(conn, context.team_id, [scored_by | columns for columns in derived])
+    columns = ["id", *_FROM_COMPANY, *_DERIVED, "probability", "automated_probability", *same]
     constants = tuple(same.values())
-    statement = sql.SQL("COPY crm_lead ({}) FROM STDIN").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
-    with conn.cursor() as cursor, cursor.copy(statement) as copy:
-        for id_, lead in zip(ids, leads, strict=True):
-            *from_company, country_code, state_code = lead
-            country_id = countries.get(country_code)
-            phone = phone_columns(lead.phone, country_code if country_id else None, context.company_country_code)
-            place = (country_id, states.get((country_id, state_code)))
-            copy.write_row((id_, *from_company, *phone, *place, *constants))
+    rows = (
+        (id_, *lead[: len(_FROM_COMPANY)], *derived_columns.values(), score, score, *constants)
+        for id_, lead, derived_columns, score in zip(ids, leads, derived, scores, strict=True)
+    )
+    copy_rows(conn, "crm_lead", columns, rows)
+
+
+def _derived_columns(
+    conn: Connection, context: CrmContext, leads: Sequence[LeadValues]
+) -> list[dict[str, int | str | None]]:
+    """The columns `_DERIVED` of each lead: place as the CRM's ids, and the phone by the country's rules."""
+    countries = _country_ids(conn, {lead.country_code for lead in leads})
+    states = _state_ids(conn, countries.values())
+    derived = []
+    for lead in leads:
+        country_id = countries.get(lead.country_code)
+        country_code = lead.country_code if country_id else None
+        phone = phone_columns(lead.phone, country_code, context.company_country_code)
+        place = (country_id, states.get((country_id, lead.state_code)))
+        derived.append(dict(zip(_DERIVED, (*phone, *place), strict=True)))
+    return derived
 
 
 def _country_ids(conn: Connection, codes: Iterable[str | None]) -> dict[str | None, int]:
@@ -99,39 +119,21 @@ def _state_ids(conn: Connection, country_ids: Iterable[int]) -> dict[tuple[int |
     return {(country, code): id_ for country, code, id_ in rows}
 
 
-def _insert_tags(conn: Connection, crm_request_id: int, lead_ids: Sequence[int]) -> None:
+def _tag_ids(conn: Connection, crm_request_id: int) -> list[int]:
+    query = """
+        SELECT crm_tag_id FROM crm_iap_lead_mining_request_crm_tag_rel WHERE crm_iap_lead_mining_request_id = %s
+        ORDER BY crm_tag_id
+    """
+    return [row[0] for row in conn.execute(query, [crm_request_id])]
+
+
+def _insert_tags(conn: Connection, lead_ids: Sequence[int], tag_ids: Sequence[int]) -> None:
     conn.execute(
         """
         INSERT INTO crm_tag_rel (lead_id, tag_id)
-        SELECT lead_id, crm_tag_id
-        FROM unnest(%s::int[]) AS lead_id
-        CROSS JOIN crm_iap_lead_mining_request_crm_tag_rel
-        WHERE crm_iap_lead_mining_request_id = %s
+        SELECT lead_id, tag_id FROM unnest(%s::int[]) AS lead_id CROSS JOIN unnest(%s::int[]) AS tag_id
         """,
-        [list(lead_ids), crm_request_id],
-    )
-
-
-def _insert_followers(conn: Connection, context: CrmContext, lead_ids: Sequence[int]) -> None:
-    """The acting user on all leads, then the salesperson, with the subtypes that Odoo follows by default."""
-    partners = dict.fromkeys(p for p in (context.acting_partner_id, context.salesperson_partner_id) if p)
-    conn.execute(
-        """
-        WITH followers AS (
-            INSERT INTO mail_followers (res_model, res_id, partner_id)
-            SELECT 'crm.lead', lead_id, partner_id
-            FROM unnest(%s::int[]) WITH ORDINALITY AS p (partner_id, position)
-            CROSS JOIN unnest(%s::int[]) AS lead_id
-            ORDER BY position, lead_id
-            RETURNING id
-        )
-        INSERT INTO mail_followers_mail_message_subtype_rel (mail_followers_id, mail_message_subtype_id)
-        SELECT followers.id, subtype.id
-        FROM followers
-        CROSS JOIN mail_message_subtype AS subtype
-        WHERE subtype."default" AND (subtype.res_model IS NULL OR subtype.res_model = 'crm.lead')
-        """,
-        [list(partners), list(lead_ids)],
+        [list(lead_ids), list(tag_ids)],
     )
 
 

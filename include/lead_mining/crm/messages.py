@@ -1,13 +1,14 @@
-"""Messages in the chatter of leads (`mail_message`): the creation log and the enrichment note."""
+"""Messages on leads (`mail_message`): the creation log, the enrichment note, the assignment to a salesperson."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from secrets import randbelow
 from time import time
+from typing import Literal
 
 from psycopg import Connection, sql
 
@@ -15,39 +16,53 @@ from lead_mining.crm.context import CrmContext
 
 _COLUMNS = (
     "id", "parent_id", "res_id", "record_alias_domain_id", "record_company_id", "subtype_id", "author_id",
-    "create_uid", "write_uid", "model", "record_name", "message_type", "email_from", "message_id", "reply_to", "body",
-    "email_add_signature", "date", "create_date", "write_date",
+    "create_uid", "write_uid", "subject", "model", "record_name", "message_type", "email_from", "message_id",
+    "reply_to", "email_layout_xmlid", "body", "is_internal", "email_add_signature", "date", "create_date", "write_date",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message of the acting user on a lead. `body` is HTML."""
+    """A message of the acting user on a lead. `body` is HTML.
+
+    A `notification` stands in the lead's chatter; a `user_notification` is for those alone whom it is sent to.
+    """
 
     lead_id: int
     lead_name: str
     subtype_id: int
     body: str
-    parent_id: int | None
+    parent_id: int | None = None
+    subject: str | None = None
+    message_type: Literal["notification", "user_notification"] = "notification"
 
 
-def write_messages(conn: Connection, context: CrmContext, messages: Sequence[Message]) -> list[int]:
-    """Insert the messages; returns their ids, ascending, in the order given. The caller owns the transaction."""
-    ids = new_ids(conn, "mail_message", len(messages))
-    at, host = transaction_time(conn), socket.gethostname()
-    columns = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS))
-    with (
-        conn.cursor() as cursor,
-        cursor.copy(sql.SQL("COPY mail_message ({}) FROM STDIN").format(columns)) as copy,
-    ):
-        for id_, message in zip(ids, messages, strict=True):
-            copy.write_row(_row(context, id_, message, at, host))
-    return ids
+@dataclass(frozen=True)
+class WrittenMessage:
+    """A message as a row of `mail_message`: its id, and its header Message-Id."""
+
+    id: int
+    message_id: str
+    message: Message
 
 
-def _row(context: CrmContext, id_: int, message: Message, at: datetime, host: str) -> tuple[object, ...]:
+def write_messages(conn: Connection, context: CrmContext, messages: Sequence[Message]) -> list[WrittenMessage]:
+    """Insert the messages, in the order given, with ascending ids. Notifies nobody. The caller owns the transaction."""
+    host = socket.gethostname()
+    written = [
+        WrittenMessage(id_, _message_id(message, host), message)
+        for id_, message in zip(new_ids(conn, "mail_message", len(messages)), messages, strict=True)
+    ]
+    at = transaction_time(conn)
+    copy_rows(conn, "mail_message", _COLUMNS, (_row(context, w, at) for w in written))
+    return written
+
+
+def _row(context: CrmContext, written: WrittenMessage, at: datetime) -> tuple[object, ...]:
+    message = written.message
+    to_user = message.message_type == "user_notification"
     return (
-        id_,
+        written.id,
         message.parent_id,
         message.lead_id,
         context.alias_domain_id,
@@ -56,13 +71,16 @@ def _row(context: CrmContext, id_: int, message: Message, at: datetime, host: st
         context.acting_partner_id,
         context.acting_user_id,
         context.acting_user_id,
+        message.subject,
         "crm.lead",
         message.lead_name,
-        "notification",
+        message.message_type,
         context.email_from,
-        _message_id(message.lead_id, host),
-        context.reply_to(message.lead_name),
+        written.message_id,
+        context.reply_to(one_line(message.lead_name)),
+        "mail.mail_notification_layout" if to_user else None,
         message.body,
+        True if to_user else None,
         True,
         at.replace(microsecond=0),
         at,
@@ -70,9 +88,24 @@ def _row(context: CrmContext, id_: int, message: Message, at: datetime, host: st
     )
 
 
-def _message_id(lead_id: int, host: str) -> str:
+def _message_id(message: Message, host: str) -> str:
     """The header Message-Id, in the form that Odoo's mail gateway recognises answers by."""
-    return f"<{randbelow(10**15):015d}.{time():.15f}-openerp-{lead_id}-crm.lead@{host}>"
+    about = "message-notify" if message.message_type == "user_notification" else f"{message.lead_id}-crm.lead"
+    return f"<{randbelow(10**15):015d}.{time():.15f}-openerp-{about}@{host}>"
+
+
+def one_line(text: str) -> str:
+    """The text with spaces for line breaks, so that it can stand in a header of a mail."""
+    return " ".join(text.splitlines())
+
+
+def copy_rows(conn: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Insert rows with COPY: one statement, however many."""
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
+    with conn.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def new_ids(conn: Connection, table: str, number: int) -> list[int]:

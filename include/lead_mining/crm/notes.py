@@ -5,18 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from psycopg import Connection
+from psycopg.errors import ForeignKeyViolation
 
 from lead_mining.crm.context import CrmContext
-from lead_mining.crm.messages import Message, write_messages
+from lead_mining.crm.messages import Message
+from lead_mining.crm.notifications import post_messages
 from lead_mining.crm.values import clean
+
+_LOOKS_AGAIN = 3
 
 
 def write_notes(conn: Connection, context: CrmContext, notes: Sequence[tuple[int, str]]) -> dict[int, int]:
     """Insert a note for each (lead id, HTML body), in that order; returns lead id to mail_message.id.
 
     A note answers the lead's first message, as in Odoo. A lead that somebody deleted meanwhile gets none and is not in
-    the result. The caller owns the transaction.
+    the result. Who follows notes is notified. The caller owns the transaction.
     """
+    for _ in range(_LOOKS_AGAIN):
+        try:
+            with conn.transaction():
+                return _write_notes(conn, context, notes)
+        except ForeignKeyViolation:  # Odoo deletes a lead's messages first; we waited for that, and now see it gone
+            continue
+    return _write_notes(conn, context, notes)
+
+
+def _write_notes(conn: Connection, context: CrmContext, notes: Sequence[tuple[int, str]]) -> dict[int, int]:
     leads = _leads(conn, [lead_id for lead_id, _ in notes])
     messages = [
         Message(lead_id, name, context.note_subtype_id, clean(body) or "", parent_id)
@@ -24,7 +38,7 @@ def write_notes(conn: Connection, context: CrmContext, notes: Sequence[tuple[int
         if (found := leads.get(lead_id))
         for name, parent_id in [found]
     ]
-    ids = write_messages(conn, context, messages)
+    ids = post_messages(conn, context, messages)
     return {message.lead_id: id_ for message, id_ in zip(messages, ids, strict=True)}
 
 

@@ -65,7 +65,8 @@ def test_300_leads_keep_the_providers_order(
     assert [lead["id"] for lead in leads] == list(loaded.values())
     for condition, each in [
         ("crm_tag_rel WHERE lead_id = %s", 2),
-        ("mail_message WHERE model = 'crm.lead' AND res_id = %s", 1),
+        ("mail_message WHERE model = 'crm.lead' AND res_id = %s AND message_type = 'notification'", 1),
+        ("mail_message WHERE model = 'crm.lead' AND res_id = %s AND message_type = 'user_notification'", 1),
         ("mail_followers WHERE res_model = 'crm.lead' AND res_id = %s", 2),
     ]:
         counts = [rows(f"SELECT count(*) AS n FROM {condition}", lead["id"])[0]["n"] for lead in leads]
