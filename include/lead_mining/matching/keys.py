@@ -30,7 +30,8 @@ _HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/@?#]*@)?([^/:?#\s\x00]+)", r
 
 def match_keys(company: Company) -> frozenset[Key]:
     """The keys of a company: reveal_id as given; registered domain; e-mail addresses, its own and its contacts', in
-    lower case; its own phone numbers in E.164. What is malformed, or shared by many companies, gives no key.
+    lower case; its first phone number in E.164, which is the one that Odoo compares leads by: further ones may be an
+    agent's or a neighbour's. What is malformed, or shared by many companies, gives no key.
     """
     return frozenset(_keys(company))
 
@@ -45,7 +46,7 @@ def _keys(company: Company) -> Iterator[Key]:
         if email and (address := _email(email)):
             yield "email", address
     country = company.country_code.upper() if company.country_code else None
-    for phone in company.phones:
+    for phone in company.phones[:1]:
         if len(phone) <= _MAX_PHONE and (number := _phone(phone, country)):
             yield "phone", number
 

@@ -91,6 +91,11 @@ def test_what_is_no_phone_gives_no_key(phone: str, country: str | None) -> None:
     assert match_keys(Company(phones=(phone,), country_code=country)) == frozenset()
 
 
+def test_a_further_phone_does_not_recognise_a_company() -> None:
+    phones = ("+1 415-555-0120", "+1 212-555-0161")
+    assert keys(Company(phones=phones, country_code="US"), "phone") == {"+14155550120"}
+
+
 def test_phones_of_contacts_do_not_recognise_a_company() -> None:
     assert match_keys(Company(country_code="US", contacts=(Contact(phone="(415) 555-0120"),))) == frozenset()
 
