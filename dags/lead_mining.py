@@ -25,6 +25,11 @@ Every task can be cleared at any time, also of a finished run: it finds what it 
 
 - **`prepare_request` failed, "Not valid"**: nothing was charged. The text names each field, what
   was given and what is allowed. Trigger again with that put right.
+- **`prepare_request` failed, "The CRM ..."**: the database is not one that can be mined into, or the connection's role
+  may do too little. The text names all that is missing, and the statements that grant it; nothing was charged.
+- **A notice in `prepare_request` and in the summary**: something that Odoo does when leads are made in Odoo, such as an
+  automation rule, does not happen for loaded leads. Do it by hand where it matters.
+- **"The CRM's database is busy"**: a lock or a statement took too long. Nothing is half done; the task is retried.
 - **"cannot pay: n credits needed"**: buy credits with the DAG `credits_top_up`, then clear the failed task; or trigger
   with fewer leads, or with *When credits are short* set to *Mine what can be paid*. The request is in state `error`.
 - **`extract` failed, "provider ... credits"**: the provider's own account is empty. Buy there, then clear `extract`.
@@ -83,6 +88,8 @@ with DAG(
         with crm_session(params["crm_conn_id"]) as connection:
             plan = pipeline.prepare_request(connection, f"lead_mining/{run_id}", params)
         log.info("%s: %s", plan["request_number"] or "Trial run", plan["cost"])
+        for notice in plan["notices"]:
+            log.warning("%s", notice)
         return plan
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)

@@ -39,6 +39,12 @@ class CrmError(LeadMiningError):
     """The CRM database lacks something that mining needs (a table, a module, a sequence)."""
 
 
+class CrmBusy(CrmError):
+    """A lock or a statement took too long in the CRM database, or two sessions blocked each other. Worth a retry."""
+
+    permanent = False
+
+
 class InsufficientCredits(LeadMiningError):
     """Our credit account, or the run's own budget, cannot pay. Credits."""
 

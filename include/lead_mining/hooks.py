@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 
-from lead_mining.exceptions import CrmError, FieldProblem, InvalidRequest, LeadMiningError
+from lead_mining.exceptions import CrmBusy, CrmError, FieldProblem, InvalidRequest, LeadMiningError
 
 if TYPE_CHECKING:
     import psycopg
@@ -26,8 +26,14 @@ if TYPE_CHECKING:
 
 _CRM_SESSION = {
     "application_name": "lead_mining",
+    "search_path": "public",  # a role named lead_mining would look into the schema of that name first
     "lock_timeout": "60s",
+    "statement_timeout": "30min",  # the longest, a million leads in one COPY, takes minutes
     "idle_in_transaction_session_timeout": "10min",
+    # A worker that vanished without a word is noticed after two minutes, not two hours, and its locks are free.
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "6",
 }
 
 
@@ -118,7 +124,8 @@ def provider_for(conn_id: str) -> Provider:
 def crm_connection(conn_id: str) -> psycopg.Connection:
     """A new session on the CRM database, in autocommit: steps open their own transactions. The caller closes it.
 
-    Sessions are named `lead_mining`, wait at most a minute for a lock, and die after ten idle minutes in a transaction.
+    Sessions are named `lead_mining`, wait at most a minute for a lock, let no statement run for more than half an hour,
+    and die after ten idle minutes in a transaction.
     Raises InvalidRequest (field `crm_conn_id`) where the connection is absent or not `postgres`, and
     psycopg.OperationalError where the database does not answer.
     """
@@ -133,8 +140,10 @@ def crm_connection(conn_id: str) -> psycopg.Connection:
     if not isinstance(session, psycopg.Connection):
         raise CrmError("Airflow's PostgresHook gave no psycopg 3 connection: install SQLAlchemy 2 and psycopg 3")
     session.row_factory = tuple_row  # whatever cursor the Airflow connection asks for
-    for name, value in _CRM_SESSION.items():
-        session.execute("SELECT set_config(%s, %s, false)", (name, value))
+    session.execute(
+        "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)",
+        [list(_CRM_SESSION), list(_CRM_SESSION.values())],
+    )
     session.commit()
     session.autocommit = True
     return session
@@ -142,10 +151,17 @@ def crm_connection(conn_id: str) -> psycopg.Connection:
 
 @contextmanager
 def crm_session(conn_id: str) -> Iterator[psycopg.Connection]:
-    """A CRM connection for one task. An error that no retry can mend fails the task at once."""
+    """A CRM connection for one task. An error that no retry can mend fails the task at once; CrmBusy is retried."""
+    from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
+
     try:
         with crm_connection(conn_id) as connection:
             yield connection
+    except (DeadlockDetected, LockNotAvailable, QueryCanceled) as error:
+        raise CrmBusy(
+            f"The CRM's database is busy: {error.diag.message_primary or error}. What this step had begun is undone; it"
+            " can be repeated as it is"
+        ) from error
     except LeadMiningError as error:
         if error.permanent:
             raise AirflowFailException(str(error)) from error

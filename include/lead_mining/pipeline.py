@@ -30,6 +30,7 @@ from lead_mining.exceptions import (
 )
 from lead_mining.matching import duplicates, keys
 from lead_mining.matching.known import known_companies
+from lead_mining.migrations import check_migrated
 from lead_mining.notes.render import render_note
 from lead_mining.providers.base import Company, Exclusions, Page, Provider
 from lead_mining.request import MiningRequest
@@ -43,6 +44,7 @@ def prepare_request(conn: Connection, run_key: str, params: Mapping[str, Any]) -
     request left in state `error`, InsufficientCredits.
     """
     request = MiningRequest.parse(params)
+    check_migrated(conn)
     with conn.transaction():
         runs.lock_key(conn, run_key)
         run = runs.find(conn, run_key)
@@ -91,6 +93,7 @@ def _plan_result(conn: Connection, run: Run) -> StepResult:
         "cost": str(request.cost_of(run.lead_number)),
         "balance": ledger.balance(conn, run.credit_account).available,
         "needs_approval": run.needs_approval,
+        "notices": list(run.crm_context.notices),
     }
 
 

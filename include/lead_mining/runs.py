@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import class_row
@@ -152,8 +152,7 @@ def only_once(conn: Connection, run_id: int, name: str) -> Iterator[Step]:
         raise ValueError("steps open their own transactions: give a connection in autocommit mode")
     key = _LOCK_SPACE + run_id
     with conn.transaction():  # the lock outlives it
-        conn.execute("SET LOCAL lock_timeout = 0")  # the other caller may rightly take long
-        conn.execute("SELECT pg_advisory_lock(%s)", [key])
+        _wait_for(conn, "SELECT pg_advisory_lock(%s)", [key])
     try:
         yield Step(conn, run_id, name)
     finally:
@@ -162,10 +161,27 @@ def only_once(conn: Connection, run_id: int, name: str) -> Iterator[Step]:
 
 
 def lock_key(conn: Connection, run_key: str) -> None:
-    """Until the transaction ends, nobody else prepares the run of that key."""
-    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [run_key, _LOCK_SPACE])
+    """Until the transaction ends, nobody else prepares the run of that key. To be called first in it."""
+    _wait_for(conn, "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [run_key, _LOCK_SPACE])
 
 
 def lock_loading(conn: Connection) -> None:
-    """Until the transaction ends, no other run loads into this CRM: what is new stays new until it is in."""
-    conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_SPACE])
+    """Until the transaction ends, no other run loads into this CRM: what is new stays new until it is in.
+
+    To be called first in the transaction: who waits here holds no lock on anything of Odoo's.
+    """
+    _wait_for(conn, "SELECT pg_advisory_xact_lock(%s)", [_LOCK_SPACE])
+
+
+_LIMITS: LiteralString = "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)"
+
+
+def _wait_for(conn: Connection, lock: LiteralString, arguments: list[Any]) -> None:
+    """Take an advisory lock of ours, in a transaction, however long it takes: who holds it may rightly work for long.
+
+    The session's limits, which are there for Odoo's sake, hold again for what comes after.
+    """
+    limits = conn.execute("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')").fetchone()
+    conn.execute(_LIMITS, ["0", "0"])
+    conn.execute(lock, arguments)
+    conn.execute(_LIMITS, limits)

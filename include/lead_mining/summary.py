@@ -43,6 +43,8 @@ class RunSummary:
     provider_charged: int
     stopped: str | None
     data_docs: str | None
+    notices: tuple[str, ...]
+    """What the CRM would do with new leads and loading does not (`lead_mining.crm.preflight`)."""
 
     def rejected(self, severity: str = "reject") -> list[RejectionCount]:
         return [r for r in self.rejections if r.severity == severity]
@@ -68,6 +70,7 @@ class RunSummary:
         ]
         if self.stopped:
             rows.append(("extraction ended because", self.stopped))
+        rows += [("notice", notice) for notice in self.notices]
         return rows
 
     def table(self) -> str:
@@ -118,4 +121,5 @@ def summary(conn: Connection, run_key: str) -> RunSummary | None:
         provider_charged=extracted.get("provider_charged", 0),
         stopped=extracted.get("stopped"),
         data_docs=done.get("validate", {}).get("data_docs"),
+        notices=run.crm_context.notices,
     )

@@ -129,6 +129,17 @@ def test_what_is_loaded_is_what_is_paid_for(
     assert unexplained["n"] == 0
 
 
+def test_what_the_crm_would_do_and_loading_does_not_is_said_before_and_after(
+    conn: psycopg.Connection, mine: Callable[..., dict[str, Any]]
+) -> None:
+    conn.execute("ALTER TABLE crm_lead ADD CONSTRAINT our_rule CHECK (name <> 'Forbidden')")
+    (notice,) = mine(COMPANIES)["plan"]["notices"]
+    assert "our_rule" in notice
+    came_to = summary(conn, KEY)
+    assert came_to is not None
+    assert ("notice", notice) in came_to.lines()
+
+
 def test_contacts_are_those_asked_for(conn: psycopg.Connection, mine: Callable[..., dict[str, Any]]) -> None:
     mine(PEOPLE_BY_ROLE)
     rows = conn.execute(

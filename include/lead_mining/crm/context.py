@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from lead_mining.crm import addresses
 from lead_mining.crm.checks import check_crm, xml_id
 from lead_mining.crm.people import Team, User, default_team, find_team, find_user, has_group
+from lead_mining.crm.preflight import preflight
 from lead_mining.crm.sequence import find_sequence
 from lead_mining.crm.words import find_words
 from lead_mining.exceptions import FieldProblem, InvalidRequest
@@ -23,6 +24,7 @@ class CrmContext(BaseModel):
 
     `company_*` is the acting user's company. `email_from` is the author of the messages. `reply_address` is the team's
     alias or the company's catchall, None without an alias domain; `reply_name` the team's name, None without a team.
+    `notices`: for a person, what Odoo would do with new leads and loading does not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +54,7 @@ class CrmContext(BaseModel):
     role_ids: tuple[int, ...]
     seniority_id: int | None
     tag_names: tuple[str, ...]
+    notices: tuple[str, ...] = ()
 
     def reply_to(self, lead_name: str) -> str:
         """Where answers to a message on a lead go: the author where the company has no alias domain."""
@@ -104,6 +107,7 @@ def resolve(conn: Connection, request: MiningRequest) -> CrmContext:
         role_ids=words.role_ids,
         seniority_id=words.seniority_id,
         tag_names=tuple(request.tags),
+        notices=tuple(preflight(conn, team.id if team else None)),
     )
 
 

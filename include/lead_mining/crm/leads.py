@@ -55,7 +55,7 @@ def _copy_leads(
     tag_ids: Sequence[int],
 ) -> None:
     at = transaction_time(conn)
-    same = {
+    same: dict[str, object] = {
         "lead_mining_request_id": crm_request_id,
         "type": context.lead_type,
         "user_id": context.salesperson_id,
@@ -80,24 +80,26 @@ def _copy_leads(
         "write_date": at,
     }
     derived = _derived_columns(conn, context, leads)
-    scored_by: dict[str, object] = {"stage_id": context.stage_id, "tag_ids": tag_ids}
-    scores = scoring.probabilities(conn, context.team_id, [scored_by | columns for columns in derived])
+    scored_by = same | {"tag_ids": tag_ids}
+    scores = scoring.probabilities(
+        conn,
+        context.team_id,
+        (scored_by | lead._asdict() | its_own for lead, its_own in zip(leads, derived, strict=True)),
+    )
     columns = ["id", *_FROM_COMPANY, *_DERIVED, "probability", "automated_probability", *same]
     constants = tuple(same.values())
     rows = (
-        (id_, *lead[: len(_FROM_COMPANY)], *derived_columns.values(), score, score, *constants)
-        for id_, lead, derived_columns, score in zip(ids, leads, derived, scores, strict=True)
+        (id_, *lead[: len(_FROM_COMPANY)], *its_own.values(), score, score, *constants)
+        for id_, lead, its_own, score in zip(ids, leads, derived, scores, strict=True)
     )
     copy_rows(conn, "crm_lead", columns, rows)
 
 
-def _derived_columns(
-    conn: Connection, context: CrmContext, leads: Sequence[LeadValues]
-) -> list[dict[str, int | str | None]]:
+def _derived_columns(conn: Connection, context: CrmContext, leads: Sequence[LeadValues]) -> list[dict[str, object]]:
     """The columns `_DERIVED` of each lead: place as the CRM's ids, and the phone by the country's rules."""
     countries = _country_ids(conn, {lead.country_code for lead in leads})
     states = _state_ids(conn, countries.values())
-    derived = []
+    derived: list[dict[str, object]] = []
     for lead in leads:
         country_id = countries.get(lead.country_code)
         country_code = lead.country_code if country_id else None

@@ -37,10 +37,11 @@ class _FieldCounts:
 _Counts = dict[str, _FieldCounts]
 
 
-def probabilities(conn: Connection, team_id: int | None, leads: Sequence[Mapping[str, object]]) -> list[float]:
+def probabilities(conn: Connection, team_id: int | None, leads: Iterable[Mapping[str, object]]) -> list[float]:
     """The probability in percent, two decimals, that each lead is won. Reads only.
 
-    A lead: its columns of `crm_lead` (absent or None: NULL), and `tag_ids`, a sequence of ids. The counts are those of
+    A lead: its columns of `crm_lead` (absent or None: NULL), and `tag_ids`, a sequence of ids; all columns that are to
+    be written, for the setting may name any. The counts are those of
     the team, or of everybody where it has none. 0 without a stage, 100 in a stage that means won, else 0.01 to 99.99.
 
     Where no lead was won or none was lost, Odoo 17 goes on without that, but by a slip leaves the first lead of a

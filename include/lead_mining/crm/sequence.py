@@ -7,10 +7,9 @@ from datetime import datetime
 
 from psycopg import Connection, sql
 
+from lead_mining.crm.access import REQUEST_SEQUENCE as CODE
 from lead_mining.crm.checks import missing_tables
 from lead_mining.exceptions import CrmError
-
-CODE = "crm.iap.lead.mining.request"
 
 _DATE_PARTS = {
     "year": "%Y", "month": "%m", "day": "%d", "y": "%y", "doy": "%j", "woy": "%W", "weekday": "%w",

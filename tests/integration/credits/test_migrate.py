@@ -11,6 +11,7 @@ import pytest
 from psycopg import errors
 
 from lead_mining import migrations
+from lead_mining.exceptions import CrmError
 from lead_mining.migrations import migrate
 
 
@@ -65,3 +66,21 @@ def test_many_at_once_apply_each_migration_once(ledger_dsn: str, monkeypatch: py
         conn.execute("DROP TABLE lead_mining.made_once")
         conn.execute("DELETE FROM lead_mining.migration WHERE number = %s", [number])
     assert sorted(applied) == [[]] * 7 + [["9999_extra.sql"]]
+
+
+def test_mining_asks_for_a_schema_that_is_there_and_new_enough(empty: psycopg.Connection[Any]) -> None:
+    with pytest.raises(CrmError, match=r"no schema lead_mining .*prepare-crm"):
+        migrations.check_migrated(empty)
+    names = migrate(empty)
+    migrations.check_migrated(empty)
+    empty.execute("DELETE FROM lead_mining.migration WHERE number = (SELECT max(number) FROM lead_mining.migration)")
+    with pytest.raises(CrmError, match=rf"older version, without {names[-1]}: .*prepare-crm"):
+        migrations.check_migrated(empty)
+
+
+def test_a_role_that_may_not_use_the_schema_is_told(empty: psycopg.Connection[Any]) -> None:
+    migrate(empty)
+    empty.execute("CREATE ROLE stranger")
+    empty.execute("SET LOCAL ROLE stranger")
+    with pytest.raises(CrmError, match=r"'stranger' may not use the schema lead_mining: .*role\.sql"):
+        migrations.check_migrated(empty)

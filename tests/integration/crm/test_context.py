@@ -77,8 +77,8 @@ def test_it_survives_json(crm: psycopg.Connection, users: tuple[str, str]) -> No
 
 
 def test_resolving_writes_nothing(crm: psycopg.Connection) -> None:
-    crm.execute("SET TRANSACTION READ ONLY")
     resolved(crm, tags=["not there yet"])
+    assert scalar(crm, "SELECT txid_current_if_assigned()") is None
 
 
 def test_without_the_leads_feature_opportunities_are_made(crm: psycopg.Connection) -> None:
@@ -305,29 +305,6 @@ def test_the_acting_user_needs_an_address(crm: psycopg.Connection, email: str | 
 
 
 # -- what is wrong with a database
-
-
-def test_a_database_without_odoo(empty_dsn: str) -> None:
-    with psycopg.connect(empty_dsn) as conn, pytest.raises(CrmError, match=r"not a CRM: .* ir_module_module"):
-        resolved(conn)
-
-
-def test_missing_modules(crm: psycopg.Connection) -> None:
-    crm.execute("UPDATE ir_module_module SET state = 'uninstalled' WHERE name = 'crm_iap_mine'")
-    with pytest.raises(CrmError, match=r"crm_iap_mine \(Lead Generation\) not installed"):
-        resolved(crm)
-
-
-def test_another_odoo(crm: psycopg.Connection) -> None:
-    crm.execute("UPDATE ir_module_module SET latest_version = '16.0.1.3' WHERE name = 'base'")
-    with pytest.raises(CrmError, match=r"Odoo 16\.0\.1\.3; only Odoo 17\.0"):
-        resolved(crm)
-
-
-def test_missing_tables(crm: psycopg.Connection) -> None:
-    crm.execute("DROP TABLE crm_iap_lead_industry CASCADE")
-    with pytest.raises(CrmError, match="lacks tables of an Odoo 17: crm_iap_lead_industry"):
-        resolved(crm)
 
 
 def test_missing_subtype(crm: psycopg.Connection) -> None:

@@ -103,7 +103,7 @@ def test_an_embedded_crm_of_an_older_version_is_told_from_an_odoo(empty_dsn: str
     with psycopg.connect(empty_dsn) as conn:
         assert embedded.create(conn)
         conn.execute("DROP TABLE mail_mail CASCADE")
-        with pytest.raises(CrmError, match="older version and lacks mail_mail: .*make clean"):
+        with pytest.raises(CrmError, match=r"older version and lacks mail_mail: .*make clean"):
             embedded.create(conn)
 
 

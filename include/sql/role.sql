@@ -1,0 +1,172 @@
+-- The role `lead_mining`: the least that lead mining needs in an Odoo 17's database, and no more. It can read what it
+-- compares with, add leads with what belongs to them, and change its own requests; it cannot read passwords, keys or
+-- system parameters, and it cannot delete anything of the CRM's.
+--
+-- A superuser runs this in the CRM's database, once and again after each upgrade of lead mining or of Odoo's apps:
+--     psql -d odoo -f role.sql
+--     psql -d odoo -c '\password lead_mining'
+-- and the Airflow connection lead_mining_crm is postgresql://lead_mining:PASSWORD@HOST:5432/odoo
+--
+-- All in one transaction; run again, it takes back what is no longer needed. The schema lead_mining, with our own
+-- tables, becomes the role's: who began with another role keeps all that is in it. PostgreSQL before 15 lets every role
+-- create tables in the schema public; to close that: REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+
+BEGIN;
+SET LOCAL search_path TO pg_catalog; -- no function or operator that somebody else made
+
+DO $$
+BEGIN
+    IF to_regrole('lead_mining') IS NULL THEN
+        CREATE ROLE lead_mining LOGIN;
+    END IF;
+    EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO lead_mining', current_database());
+END $$;
+
+-- Our own schema.
+CREATE SCHEMA IF NOT EXISTS lead_mining;
+ALTER SCHEMA lead_mining OWNER TO lead_mining;
+DROP VIEW IF EXISTS lead_mining.crm_setting;
+DO $$
+DECLARE
+    ours regclass;
+    routine regprocedure;
+BEGIN
+    FOR ours IN
+        SELECT oid FROM pg_class WHERE relnamespace = 'lead_mining'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+    LOOP
+        EXECUTE format('ALTER TABLE %s OWNER TO lead_mining', ours);
+    END LOOP;
+    FOR routine IN SELECT oid FROM pg_proc WHERE pronamespace = 'lead_mining'::regnamespace
+    LOOP
+        EXECUTE format('ALTER ROUTINE %s OWNER TO lead_mining', routine);
+    END LOOP;
+END $$;
+
+-- System parameters may be secrets: of them, these alone. The barrier keeps functions of the role's from the others.
+CREATE VIEW lead_mining.crm_setting WITH (security_barrier) AS
+SELECT key, value FROM public.ir_config_parameter
+WHERE key IN ('crm.iap.lead.enrich.setting', 'crm.pls_fields', 'web.base.url');
+GRANT SELECT ON lead_mining.crm_setting TO lead_mining;
+
+-- The CRM's tables, column by column.
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM lead_mining;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM lead_mining;
+GRANT USAGE ON SCHEMA public TO lead_mining;
+GRANT SELECT (name, state, latest_version) ON public.ir_module_module TO lead_mining;
+GRANT SELECT (id, model) ON public.ir_model TO lead_mining;
+GRANT SELECT (module, name, model, res_id) ON public.ir_model_data TO lead_mining;
+GRANT SELECT (id, code, company_id, active, implementation, prefix, suffix, padding, use_date_range, number_next,
+    number_increment) ON public.ir_sequence TO lead_mining;
+GRANT SELECT (cron_id, create_date) ON public.ir_cron_trigger TO lead_mining;
+GRANT INSERT (cron_id, call_at, create_uid, write_uid, create_date, write_date) ON public.ir_cron_trigger TO
+    lead_mining;
+GRANT SELECT (id, login, partner_id, company_id, active, share, notification_type) ON public.res_users TO lead_mining;
+GRANT SELECT (id, name, email, country_id, active, partner_share) ON public.res_partner TO lead_mining;
+GRANT SELECT (id, name, partner_id, active, alias_domain_id) ON public.res_company TO lead_mining;
+GRANT SELECT (cid, user_id) ON public.res_company_users_rel TO lead_mining;
+GRANT SELECT (gid, uid) ON public.res_groups_users_rel TO lead_mining;
+GRANT SELECT (id, code) ON public.res_country TO lead_mining;
+GRANT SELECT (id, country_id, code) ON public.res_country_state TO lead_mining;
+GRANT SELECT (alias_domain_id, alias_model_id, alias_parent_model_id, alias_parent_thread_id, alias_name,
+    alias_full_name) ON public.mail_alias TO lead_mining;
+GRANT SELECT (id, name, catchall_alias, bounce_alias) ON public.mail_alias_domain TO lead_mining;
+GRANT SELECT (id, parent_id, res_model, relation_field, "default", internal) ON public.mail_message_subtype TO
+    lead_mining;
+GRANT SELECT (id, model, res_id, message_type, message_id) ON public.mail_message TO lead_mining;
+GRANT INSERT (id, parent_id, res_id, record_alias_domain_id, record_company_id, subtype_id, author_id, subject, model,
+    record_name, message_type, email_from, message_id, reply_to, email_layout_xmlid, body, is_internal,
+    email_add_signature, date, create_uid, write_uid, create_date, write_date) ON public.mail_message TO lead_mining;
+GRANT INSERT (mail_message_id, res_partner_id) ON public.mail_message_res_partner_rel TO lead_mining;
+GRANT SELECT (id, res_model, res_id, partner_id) ON public.mail_followers TO lead_mining;
+GRANT INSERT (res_model, res_id, partner_id) ON public.mail_followers TO lead_mining;
+GRANT SELECT (mail_followers_id, mail_message_subtype_id) ON public.mail_followers_mail_message_subtype_rel TO
+    lead_mining;
+GRANT INSERT (mail_followers_id, mail_message_subtype_id) ON public.mail_followers_mail_message_subtype_rel TO
+    lead_mining;
+GRANT INSERT (author_id, mail_message_id, res_partner_id, mail_mail_id, notification_type, notification_status,
+    is_read, read_date) ON public.mail_notification TO lead_mining;
+GRANT INSERT (id, mail_message_id, state, is_notification, auto_delete, body_html, "references", headers, create_uid,
+    write_uid, create_date, write_date) ON public.mail_mail TO lead_mining;
+GRANT INSERT (mail_mail_id, res_partner_id) ON public.mail_mail_res_partner_rel TO lead_mining;
+GRANT SELECT (id, name, company_id, user_id, active, sequence, create_date, use_leads, use_opportunities,
+    lead_properties_definition) ON public.crm_team TO lead_mining;
+GRANT SELECT (crm_team_id, user_id, active) ON public.crm_team_member TO lead_mining;
+GRANT SELECT (id, sequence, team_id, fold, is_won) ON public.crm_stage TO lead_mining;
+GRANT SELECT (id, team_id, variable, value, won_count, lost_count) ON public.crm_lead_scoring_frequency TO
+    lead_mining;
+GRANT SELECT (id, name) ON public.crm_tag TO lead_mining;
+GRANT INSERT (name, color, create_uid, write_uid, create_date, write_date) ON public.crm_tag TO lead_mining;
+GRANT SELECT (id, reveal_ids, name) ON public.crm_iap_lead_industry TO lead_mining;
+GRANT SELECT (id, reveal_id) ON public.crm_iap_lead_role TO lead_mining;
+GRANT SELECT (id, reveal_id) ON public.crm_iap_lead_seniority TO lead_mining;
+GRANT SELECT (id) ON public.crm_iap_lead_mining_request TO lead_mining;
+GRANT INSERT (name, state, search_type, lead_number, lead_type, team_id, user_id, filter_on_size, company_size_min,
+    company_size_max, contact_number, contact_filter_type, preferred_role_id, seniority_id, create_uid, write_uid,
+    create_date, write_date) ON public.crm_iap_lead_mining_request TO lead_mining;
+GRANT UPDATE (state, error_type, write_uid, write_date) ON public.crm_iap_lead_mining_request TO lead_mining;
+GRANT INSERT (crm_iap_lead_mining_request_id, crm_iap_lead_industry_id) ON
+    public.crm_iap_lead_industry_crm_iap_lead_mining_request_rel TO lead_mining;
+GRANT INSERT (crm_iap_lead_mining_request_id, crm_iap_lead_role_id) ON
+    public.crm_iap_lead_mining_request_crm_iap_lead_role_rel TO lead_mining;
+GRANT SELECT (crm_iap_lead_mining_request_id, crm_tag_id) ON public.crm_iap_lead_mining_request_crm_tag_rel TO
+    lead_mining;
+GRANT INSERT (crm_iap_lead_mining_request_id, crm_tag_id) ON public.crm_iap_lead_mining_request_crm_tag_rel TO
+    lead_mining;
+GRANT INSERT (crm_iap_lead_mining_request_id, res_country_id) ON public.crm_iap_lead_mining_request_res_country_rel TO
+    lead_mining;
+GRANT INSERT (crm_iap_lead_mining_request_id, res_country_state_id) ON
+    public.crm_iap_lead_mining_request_res_country_state_rel TO lead_mining;
+GRANT SELECT (id, name, reveal_id, email_normalized, phone_sanitized, website) ON public.crm_lead TO lead_mining;
+GRANT INSERT (id, name, type, user_id, team_id, company_id, stage_id, lead_mining_request_id, reveal_id, partner_name,
+    contact_name, function, email_from, email_normalized, email_domain_criterion, email_state, phone, phone_sanitized,
+    phone_state, website, street, city, zip, country_id, state_id, priority, color, active, message_bounce,
+    probability, automated_probability, prorated_revenue, recurring_revenue_monthly,
+    recurring_revenue_monthly_prorated, recurring_revenue_prorated, day_open, day_close, date_open,
+    date_last_stage_update, create_uid, write_uid, create_date, write_date) ON public.crm_lead TO lead_mining;
+GRANT INSERT (lead_id, tag_id) ON public.crm_tag_rel TO lead_mining;
+
+-- Tables that only some CRMs have.
+DO $$
+DECLARE
+    present record;
+BEGIN
+    FOR present IN
+        SELECT * FROM (VALUES
+            ('ir_cron', 'id, active'),
+            ('base_automation', 'name, model_id, trigger, active'),
+            ('ir_default', 'field_id, user_id, condition'),
+            ('ir_model_fields', 'id, model, name')
+        ) AS needed (name, columns)
+        WHERE to_regclass('public.' || name) IS NOT NULL
+    LOOP
+        EXECUTE format('GRANT SELECT (%s) ON public.%I TO lead_mining', present.columns, present.name);
+    END LOOP;
+END $$;
+
+-- Sequences: behind the ids of new rows, and behind the numbers of mining requests (or, where these are to have no
+-- gaps, the row that counts them).
+DO $$
+DECLARE
+    name text;
+    sequence record;
+BEGIN
+    FOREACH name IN ARRAY ARRAY[
+        'ir_cron_trigger', 'mail_message', 'mail_followers', 'mail_notification', 'mail_mail', 'crm_tag',
+        'crm_iap_lead_mining_request', 'crm_lead'
+    ]
+    LOOP
+        EXECUTE format('GRANT USAGE ON SEQUENCE %s TO lead_mining', pg_get_serial_sequence('public.' || name, 'id'));
+    END LOOP;
+    FOR sequence IN
+        SELECT id, implementation FROM public.ir_sequence WHERE code = 'crm.iap.lead.mining.request' AND active
+    LOOP
+        IF sequence.implementation = 'no_gap' THEN
+            GRANT UPDATE (number_next) ON public.ir_sequence TO lead_mining;
+        ELSE
+            EXECUTE format('GRANT USAGE ON SEQUENCE public.ir_sequence_%s TO lead_mining',
+                           lpad(sequence.id::text, greatest(3, length(sequence.id::text)), '0'));
+        END IF;
+    END LOOP;
+END $$;
+
+COMMIT;
