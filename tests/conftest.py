@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from parity_table import render
 
 from local_stack.environment import temporary_folder
 from local_stack.postgres import PostgresServer
@@ -28,3 +30,12 @@ def postgres_server() -> Iterator[str]:
             yield server.conninfo("postgres")
     finally:
         shutil.rmtree(folder)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests of `integration/odoo` compared. Here, as only the process that prints hears of all of them."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    found = [value for report in reports for name, value in getattr(report, "user_properties", ()) if name == "parity"]
+    if found:
+        terminalreporter.section("compared with recordings of Odoo 17")
+        terminalreporter.write(render([line for value in found for line in json.loads(value)]))
