@@ -75,6 +75,14 @@ def resolve(conn: Connection, request: MiningRequest) -> CrmContext:
     salesperson = _noted(problems, _salesperson(conn, request.salesperson, acting))
     lead_type = request.lead_type or _default_lead_type(conn, acting)
     team = _noted(problems, _team(conn, request.team, salesperson, acting, lead_type))
+    if salesperson and team and team.company_id not in (None, *salesperson.company_ids):
+        problems.append(
+            FieldProblem(
+                "salesperson",
+                salesperson.login,
+                f"they may not work for the company of the team {team.name!r}: choose another, or allow it in the CRM",
+            )
+        )
     words = find_words(conn, request, problems)
     if problems or acting is None:
         raise InvalidRequest(problems)
@@ -150,10 +158,14 @@ def _team(
 
 
 def _lead_company(team: Team | None, salesperson: User | None, acting: User) -> int | None:
-    """The team's company; else the acting user's, if the salesperson may work for it; else none."""
+    """The team's company; else the acting user's, else the salesperson's own, where both may work for it; else none."""
     if team and team.company_id:
         return team.company_id
-    return acting.company_id if salesperson and acting.company_id in salesperson.company_ids else None
+    if salesperson is None:
+        return None
+    if acting.company_id in salesperson.company_ids:
+        return acting.company_id
+    return salesperson.company_id if salesperson.company_id in acting.company_ids else None
 
 
 def _stage(conn: Connection, team: Team | None) -> int | None:

@@ -40,6 +40,14 @@ def team_id(conn: psycopg.Connection, name: str) -> int:
     return int(scalar(conn, "SELECT id FROM crm_team WHERE name->>'en_US' = %s", name))
 
 
+def add_company(conn: psycopg.Connection) -> int:
+    return scalar(
+        conn,
+        "INSERT INTO res_company (name, partner_id, currency_id, layout_background, active)"
+        " VALUES ('Other', 1, 1, 'Blank', true) RETURNING id",
+    )
+
+
 def test_every_default(crm: psycopg.Connection) -> None:
     us = scalar(crm, "SELECT id FROM res_country WHERE code = 'US'")
     assert resolved(crm) == CrmContext(
@@ -141,17 +149,39 @@ def test_of_two_own_teams_the_one_that_uses_leads_comes_first(crm: psycopg.Conne
 def test_teams_of_companies_the_salesperson_may_not_work_for_do_not_count(
     crm: psycopg.Connection, users: tuple[str, str], teams: tuple[str, str]
 ) -> None:
-    other = scalar(
-        crm,
-        "INSERT INTO res_company (name, partner_id, currency_id, layout_background, active)"
-        " VALUES ('Other', 1, 1, 'Blank', true) RETURNING id",
-    )
+    other = add_company(crm)
     crm.execute("UPDATE crm_team SET company_id = %s WHERE id = %s", [other, team_id(crm, teams[0])])
     assert resolved(crm, salesperson=users[0]).team_id == SALES
     assert f"'{teams[0]}'" not in problems(crm, team=teams[0])["team"].allowed
     crm.execute("INSERT INTO res_company_users_rel (cid, user_id) VALUES (%s, %s)", [other, ADMIN])
     context = resolved(crm, team=teams[0])
     assert (context.lead_company_id, context.record_company_name, context.company_id) == (other, "Other", 1)
+
+
+def test_a_salesperson_must_be_able_to_work_for_the_teams_company(
+    crm: psycopg.Connection, users: tuple[str, str], teams: tuple[str, str]
+) -> None:
+    other = add_company(crm)
+    crm.execute("UPDATE crm_team SET company_id = %s WHERE id = %s", [other, team_id(crm, teams[0])])
+    crm.execute("INSERT INTO res_company_users_rel (cid, user_id) VALUES (%s, %s)", [other, ADMIN])
+    problem = problems(crm, salesperson=users[0], team=teams[0])["salesperson"]
+    assert f"may not work for the company of the team '{teams[0]}'" in problem.allowed
+    crm.execute("INSERT INTO res_company_users_rel (cid, user_id) VALUES (%s, %s)", [other, user_id(crm, users[0])])
+    assert resolved(crm, salesperson=users[0], team=teams[0]).lead_company_id == other
+
+
+def test_a_salesperson_of_another_company_brings_that_company_where_the_acting_user_may_work_for_it(
+    crm: psycopg.Connection, users: tuple[str, str]
+) -> None:
+    other = add_company(crm)
+    salesperson = user_id(crm, users[0])
+    crm.execute("UPDATE res_company_users_rel SET cid = %s WHERE user_id = %s", [other, salesperson])
+    crm.execute("UPDATE res_users SET company_id = %s WHERE id = %s", [other, salesperson])
+    context = resolved(crm, salesperson=users[0], team="none")
+    assert (context.lead_company_id, context.record_company_id) == (None, 1)
+    crm.execute("INSERT INTO res_company_users_rel (cid, user_id) VALUES (%s, %s)", [other, ADMIN])
+    context = resolved(crm, salesperson=users[0], team="none")
+    assert (context.lead_company_id, context.record_company_id) == (other, other)
 
 
 def test_no_team_at_all(crm: psycopg.Connection) -> None:
