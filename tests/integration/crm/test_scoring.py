@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import prod
@@ -14,6 +14,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lead_mining.crm import scoring
+from lead_mining.crm.context import CrmContext
+from lead_mining.crm.leads import load_leads
+from lead_mining.providers.base import Company
 
 Row = tuple[int | None, str | None, str | None, Decimal | float | str | None, Decimal | float | str | None]
 """Team, field, value, won, lost."""
@@ -216,6 +219,38 @@ def test_of_two_rows_for_one_value_of_a_team_the_last_counts(crm: psycopg.Connec
     store(crm, [(own, "stage_id", "1", 1, 9), (own, "stage_id", "1", 9, 1)])
     assert score(crm, own) == 90.0
     assert score(crm, None) == 50.0
+
+
+def test_a_lead_is_loaded_with_its_score(
+    crm: psycopg.Connection, requested: Callable[..., tuple[CrmContext, int]]
+) -> None:
+    store(
+        crm,
+        [
+            (None, "stage_id", "1", 20, 20),
+            (None, "email_state", "correct", 15, 5),
+            (None, "email_state", "False", 5, 15),
+            (None, "phone_state", "correct", 8, 2),
+            (None, "phone_state", "False", 2, 8),
+            (None, "city", "Reno", 9, 1),
+            (None, "city", "Bonn", 1, 9),
+        ],
+        "phone_state,email_state,city",
+    )
+    context, request_id = requested()
+    companies = [
+        Company(name="Both", country_code="US", emails=("a@b.example",), phones=("+1 415-555-0120",)),
+        Company(name="Phone", country_code="US", phones=("+1 415-555-0121",)),
+        Company(name="None"),
+        Company(name="In Reno", city="Reno"),
+    ]
+    load_leads(crm, context, request_id, list(enumerate(companies)))
+    loaded = crm.execute(
+        "SELECT name, probability, automated_probability FROM crm_lead WHERE lead_mining_request_id = %s ORDER BY id",
+        [request_id],
+    ).fetchall()
+    # odds of winning: e-mail 3 or 1/3, phone 4 or 1/4, Reno 9
+    assert loaded == [("Both", 92.31, 92.31), ("Phone", 57.14, 57.14), ("None", 7.69, 7.69), ("In Reno", 42.86, 42.86)]
 
 
 def test_a_million_leads_are_scored_in_seconds(crm: psycopg.Connection) -> None:
