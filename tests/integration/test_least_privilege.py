@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
+from scheduled_actions import add_cron
 
 from lead_mining import pipeline
 from lead_mining.credits import ledger
@@ -96,24 +97,10 @@ def count(conn: psycopg.Connection, query: str) -> int:
 
 
 @pytest.fixture
-def crons(owner: psycopg.Connection, crm_kind: str) -> None:
-    """The scheduled actions that are woken, which the dump comes without; the embedded CRM has their XML ids at most."""
-    for id_, (module, name) in enumerate(
-        [("crm_iap_enrich", "ir_cron_lead_enrichment"), ("mail", "ir_cron_mail_scheduler_action")], 4242
-    ):
-        owner.execute("DELETE FROM ir_model_data WHERE module = %s AND name = %s", [module, name])
-        owner.execute(
-            "INSERT INTO ir_model_data (module, name, model, res_id) VALUES (%s, %s, 'ir.cron', %s)",
-            [module, name, id_],
-        )
-        if crm_kind == "odoo17":
-            owner.execute(
-                "WITH action AS (INSERT INTO ir_act_server (type, name, binding_type, usage, state, model_id)"
-                " SELECT 'ir.actions.server', '{}', 'action', 'ir_cron', 'code', min(id) FROM ir_model RETURNING id)"
-                " INSERT INTO ir_cron (id, ir_actions_server_id, user_id, nextcall, active)"
-                " SELECT %s, id, 1, now(), true FROM action",
-                [id_],
-            )
+def crons(owner: psycopg.Connection) -> None:
+    """The scheduled actions that are woken."""
+    add_cron(owner, "crm_iap_enrich", "ir_cron_lead_enrichment")
+    add_cron(owner, "mail", "ir_cron_mail_scheduler_action")
 
 
 # -- what it suffices for

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 from odoo_recordings import Recording
+from scheduled_actions import add_cron
 
 from .schema import Names
 
@@ -19,33 +20,36 @@ HISTORY = {"stages": 4, "won": 4, "lost": 2}
 
 def set_starting_state(conn: psycopg.Connection, recording: Recording, names: Names) -> None:
     """`names`: what the ids in the recording stand for."""
-    if conn.execute("SELECT to_regclass('ir_cron') IS NULL").fetchone() == (True,):
-        _name_as_in_the_dump(conn)
-    for module, name in (ENRICHMENT_CRON, MAIL_CRON):
-        _add_cron(conn, module, name)
+    complete(conn)
     written = recording.written
     messages = written.get("mail_message", [])
     if any(message["record_alias_domain_id"] for message in messages):
-        _set_alias_domain(conn)
+        set_alias_domain(conn)
     team, salesperson = recording.request_row["team_id"], recording.request_row["user_id"]
     own = {names["res_users"][user] for user in (recording.request_row["create_uid"], salesperson) if user}
     own_partners = {row[0] for row in conn.execute(_PARTNERS_OF, [list(own)])}
     following = {names["res_partner"][row["partner_id"]] for row in written.get("mail_followers", [])} - own_partners
     for partner in sorted(following):
-        _follow_team(conn, partner, names["crm_team"][team])
+        follow_team(conn, partner, names["crm_team"][team])
     if any(row["notification_type"] == "inbox" for row in written.get("mail_notification", [])):
-        conn.execute(
-            "UPDATE res_users SET notification_type = 'inbox' WHERE login = %s", [names["res_users"][salesperson]]
-        )
+        read_in_inbox(conn, names["res_users"][salesperson])
     leads = written.get("crm_lead", [])
     if leads and leads[0]["probability"] is not None:  # without a history Odoo leaves the first one empty
-        _add_history(conn)
+        add_history(conn)
+
+
+def complete(conn: psycopg.Connection) -> None:
+    """The same people, teams, tags and scheduled actions in both kinds of CRM."""
+    if conn.execute("SELECT to_regclass('ir_cron') IS NULL").fetchone() == (True,):
+        name_as_in_the_dump(conn)
+    for module, name in (ENRICHMENT_CRON, MAIL_CRON):
+        add_cron(conn, module, name)
 
 
 _PARTNERS_OF = "SELECT p.name FROM res_users u JOIN res_partner p ON p.id = u.partner_id WHERE u.login = ANY(%s)"
 
 
-def _name_as_in_the_dump(conn: psycopg.Connection) -> None:
+def name_as_in_the_dump(conn: psycopg.Connection) -> None:
     """The embedded CRM has the same people and teams under other names, no tags, and no app that enriches leads."""
     for login, new_login, name in (("alex", "mia", "Mia Müller"), ("kim", "sam", "Sam O'Neil")):
         email = f"{new_login}@yourcompany.example.com"
@@ -66,30 +70,11 @@ def _name_as_in_the_dump(conn: psycopg.Connection) -> None:
     conn.execute("INSERT INTO ir_config_parameter (key, value) VALUES ('crm.iap.lead.enrich.setting', 'auto')")
 
 
-def _add_cron(conn: psycopg.Connection, module: str, name: str) -> None:
-    """As much of a scheduled action as can be triggered. The embedded CRM has no table of them: an XML id does."""
-    cron_id = 1 + conn.execute("SELECT count(*) FROM ir_model_data WHERE model = 'ir.cron'").fetchall()[0][0]
-    if conn.execute("SELECT to_regclass('ir_cron') IS NOT NULL").fetchone() == (True,):
-        conn.execute(
-            """
-            WITH action AS (
-                INSERT INTO ir_act_server (type, binding_type, name, model_id, usage, state)
-                SELECT 'ir.actions.server', 'action', '{"en_US": "Made for a test"}', id, 'ir_cron', 'code'
-                FROM ir_model WHERE model = 'crm.lead'
-                RETURNING id
-            )
-            INSERT INTO ir_cron (id, ir_actions_server_id, user_id, nextcall, active)
-            SELECT %s, id, 1, now(), true FROM action
-            """,
-            [cron_id],
-        )
-    conn.execute(
-        "INSERT INTO ir_model_data (module, name, model, res_id) VALUES (%s, %s, 'ir.cron', %s)",
-        [module, name, cron_id],
-    )
+def read_in_inbox(conn: psycopg.Connection, login: str) -> None:
+    conn.execute("UPDATE res_users SET notification_type = 'inbox' WHERE login = %s", [login])
 
 
-def _set_alias_domain(conn: psycopg.Connection) -> None:
+def set_alias_domain(conn: psycopg.Connection) -> None:
     row = conn.execute(
         "INSERT INTO mail_alias_domain (name, bounce_alias, catchall_alias)"
         " VALUES ('acme.test', 'bounce', 'catchall') RETURNING id"
@@ -99,7 +84,7 @@ def _set_alias_domain(conn: psycopg.Connection) -> None:
     conn.execute("UPDATE mail_alias SET alias_domain_id = %s, alias_full_name = alias_name || '@acme.test'", row)
 
 
-def _follow_team(conn: psycopg.Connection, partner: str, team: str) -> None:
+def follow_team(conn: psycopg.Connection, partner: str, team: str) -> None:
     """With the subtypes that GOLDEN.md names: discussions, and what the team's subtypes 10, 11, 12 are."""
     conn.execute(
         """
@@ -115,7 +100,7 @@ def _follow_team(conn: psycopg.Connection, partner: str, team: str) -> None:
     )
 
 
-def _add_history(conn: psycopg.Connection) -> None:
+def add_history(conn: psycopg.Connection) -> None:
     """Won leads have gone through all stages, lost ones were in the first; Odoo adds a tenth to each count."""
     conn.execute(
         """

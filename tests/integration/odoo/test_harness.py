@@ -122,7 +122,7 @@ CHANGES = [
     ("UPDATE crm_iap_lead_mining_request SET state = 'draft'", "crm_iap_lead_mining_request", "state", "the request"),
     ("UPDATE crm_iap_lead_mining_request SET name = '1'", "crm_iap_lead_mining_request", "name", "the request"),
     ("UPDATE res_country SET phone_code = 0 WHERE code = 'BE'", "res_country", CHANGED, "one"),
-    ("DELETE FROM crm_lead_scoring_frequency WHERE id = 1", "crm_lead_scoring_frequency", CHANGED, "one"),
+    ("DELETE FROM crm_lead_scoring_frequency WHERE id = (SELECT min(id) FROM crm_lead_scoring_frequency)", "crm_lead_scoring_frequency", CHANGED, "one"),
     ("INSERT INTO utm_tag (name) VALUES ('{}')", "utm_tag", ROW, "row"),
     (
         "UPDATE ir_cron_trigger SET call_at = '2000-01-01' WHERE id = (SELECT min(id) FROM ir_cron_trigger)",
@@ -141,7 +141,10 @@ def test_a_change_is_reported_as_what_it_is(
 
 
 def test_ids_in_another_order(mined: Mined, dump: Dump) -> None:
-    swap = "UPDATE mail_notification SET id = CASE id WHEN 1 THEN -2 ELSE -1 END WHERE id IN (1, 2)"
+    swap = """
+        WITH first AS (SELECT min(id) AS id FROM mail_notification)
+        UPDATE mail_notification n SET id = -(2 * first.id + 1 - n.id) FROM first WHERE n.id <= first.id + 1
+    """
     found = reported(mined, dump, swap, "UPDATE mail_notification SET id = -id WHERE id < 0")
     assert found == {("mail_notification", ORDER, "all")}
 
