@@ -1,15 +1,22 @@
-"""People, followers and bare leads in a CRM, made for a test; and counting the statements that something takes."""
+"""People, followers, an alias domain and bare leads in a CRM, made for a test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 
+from lead_mining.crm.context import CrmContext
+from lead_mining.crm.followers import add_followers
+from lead_mining.crm.messages import Message
+from lead_mining.crm.notifications import notify_salesperson, post_messages
+
 TEAM_DEFAULT = (1, 10, 11, 12)
 """What one follows of a team by default: discussions; leads created, changing stage, won."""
+
+CREATED = 5
+"""The subtype of creation messages."""
 
 
 def scalar(conn: psycopg.Connection, query: str, *arguments: object) -> Any:
@@ -67,24 +74,22 @@ def add_leads(conn: psycopg.Connection, *names: str) -> list[tuple[int, str]]:
     return rows.fetchall()
 
 
-@contextmanager
-def counted_statements(conn: psycopg.Connection) -> Iterator[Callable[[], int]]:
-    """Counts what is sent to the database through this connection, COPY included."""
-    count = 0
+def tell_of(conn: psycopg.Connection, context: CrmContext, *names: str) -> list[int]:
+    """Leads as they are loaded, as far as people are told of them; their ids."""
+    leads = add_leads(conn, *names)
+    add_followers(conn, context, [lead_id for lead_id, _ in leads])
+    notify_salesperson(conn, context, leads)
+    post_messages(conn, context, [Message(lead_id, name, CREATED, "") for lead_id, name in leads])
+    return [lead_id for lead_id, _ in leads]
 
-    class Counting(psycopg.Cursor[Any]):
-        def execute(self, *args: Any, **kwargs: Any) -> Any:
-            nonlocal count
-            count += 1
-            return super().execute(*args, **kwargs)
 
-        def copy(self, *args: Any, **kwargs: Any) -> Any:
-            nonlocal count
-            count += 1
-            return super().copy(*args, **kwargs)
-
-    before, conn.cursor_factory = conn.cursor_factory, Counting
-    try:
-        yield lambda: count
-    finally:
-        conn.cursor_factory = before
+def set_alias_domain(conn: psycopg.Connection) -> int:
+    """The company's mail domain becomes acme.test, with the addresses of the teams that have a name there."""
+    domain = scalar(
+        conn,
+        "INSERT INTO mail_alias_domain (name, bounce_alias, catchall_alias)"
+        " VALUES ('acme.test', 'bounce', 'catchall') RETURNING id",
+    )
+    conn.execute("UPDATE res_company SET alias_domain_id = %s", [domain])
+    conn.execute("UPDATE mail_alias SET alias_domain_id = %s, alias_full_name = alias_name || '@acme.test'", [domain])
+    return int(domain)

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from crm_people import TEAM_DEFAULT, follow, set_alias_domain
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 from scheduled_actions import add_cron
@@ -121,22 +122,9 @@ def test_companies_for_another_salesperson_with_new_tags(
 
 
 def test_people_for_a_followed_team_of_an_alias_domain(mine: Callable[..., int], owner: psycopg.Connection) -> None:
-    owner.execute(
-        """
-        WITH domain AS (
-            INSERT INTO mail_alias_domain (name, bounce_alias, catchall_alias)
-            VALUES ('acme.test', 'bounce', 'catchall') RETURNING id
-        ), followed AS (
-            INSERT INTO mail_followers (res_model, res_id, partner_id)
-            SELECT 'crm.team', 1, partner_id FROM res_users WHERE active AND id <> 2 RETURNING id
-        ), subtypes AS (
-            INSERT INTO mail_followers_mail_message_subtype_rel
-            SELECT followed.id, subtype.id FROM followed, mail_message_subtype subtype
-            WHERE subtype.id IN (1, 2) OR subtype.res_model = 'crm.team'
-        )
-        UPDATE res_company SET alias_domain_id = domain.id FROM domain
-        """
-    )
+    set_alias_domain(owner)
+    for (partner_id,) in owner.execute("SELECT partner_id FROM res_users WHERE active AND id <> 2").fetchall():
+        follow(owner, "crm.team", 1, partner_id, [2, *TEAM_DEFAULT])
     mine(
         search_type="people", preferred_role="CEO", other_roles=["Marketing"], contact_number=2, lead_type="opportunity"
     )

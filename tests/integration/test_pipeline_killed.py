@@ -44,9 +44,9 @@ def wait_until_blocked(conn: psycopg.Connection) -> None:
 
 @pytest.mark.parametrize("killed", STEPS)
 def test_a_step_killed_in_the_middle_is_done_once(
-    conn: psycopg.Connection, crm_dsn: str, provider: OdooIap, tmp_path: Path, killed: str
+    conn: psycopg.Connection, crm_dsn: str, crm_kind: str, provider: OdooIap, tmp_path: Path, killed: str
 ) -> None:
-    request = {"countries": ["US"], "lead_number": 8}
+    request = {"countries": ["US"], "lead_number": 8, "salesperson": {"embedded": "alex", "odoo17": "mia"}[crm_kind]}
     run_id = pipeline.prepare_request(conn, KEY, request)["run_id"]
     pipeline.extract(conn, run_id, provider)
     valid = pipeline.validate(conn, run_id, tmp_path)["valid"]
@@ -71,6 +71,7 @@ def test_a_step_killed_in_the_middle_is_done_once(
 
     (leads,) = conn.execute("SELECT count(*) FROM crm_lead WHERE lead_mining_request_id IS NOT NULL").fetchone() or (0,)
     (notes,) = conn.execute("SELECT count(note_message_id) FROM lead_mining.candidate").fetchone() or (0,)
+    (mails,) = conn.execute("SELECT count(*) FROM mail_mail WHERE state = 'outgoing'").fetchone() or (0,)
     balance = ledger.balance(conn, "default")
-    assert 0 < leads == notes == balance.spent <= valid
+    assert 0 < leads == notes == mails == balance.spent <= valid
     assert (balance.held, balance.available) == (0, 1000 - leads)

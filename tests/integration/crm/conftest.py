@@ -49,3 +49,11 @@ def users(crm_kind: str) -> tuple[str, str]:
 def teams(crm_kind: str) -> tuple[str, str]:
     """Names of their teams."""
     return {"embedded": ("Americas", "Europe"), "odoo17": ("West Coast", "East Coast")}[crm_kind]
+
+
+@pytest.fixture
+def context(
+    requested: Callable[..., tuple[CrmContext, int]], users: tuple[str, str], teams: tuple[str, str]
+) -> CrmContext:
+    """A salesperson who is not the acting user, and a team that nobody follows."""
+    return requested(salesperson=users[0], team=teams[0])[0]

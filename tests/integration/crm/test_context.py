@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from crm_people import set_alias_domain
 from psycopg.types.json import Jsonb
 
 from lead_mining import vocabulary
@@ -221,13 +222,7 @@ def test_no_stage_at_all(crm: psycopg.Connection) -> None:
 def test_with_an_alias_domain_answers_go_to_the_team_or_the_catchall(
     crm: psycopg.Connection, teams: tuple[str, str]
 ) -> None:
-    domain = scalar(
-        crm,
-        "INSERT INTO mail_alias_domain (name, bounce_alias, catchall_alias)"
-        " VALUES ('acme.test', 'bounce', 'catchall') RETURNING id",
-    )
-    crm.execute("UPDATE res_company SET alias_domain_id = %s", [domain])
-    crm.execute("UPDATE mail_alias SET alias_domain_id = %s, alias_full_name = alias_name || '@acme.test'", [domain])
+    domain = set_alias_domain(crm)
     sales, other, nobody = (resolved(crm, team=team) for team in ("Sales", teams[0], "none"))
     assert sales.alias_domain_id == domain
     assert sales.reply_to("Lead") == '"My Company Sales" <info@acme.test>'

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from crm_people import set_alias_domain
 
 from lead_mining.crm.context import CrmContext, resolve
 from lead_mining.crm.leads import load_leads
@@ -185,10 +186,7 @@ def test_hostile_texts_do_not_break_a_batch(
 def test_without_a_team_each_lead_has_its_own_reply_address(
     requested: Requested, crm: psycopg.Connection, rows: Rows
 ) -> None:
-    (domain,) = rows(
-        "INSERT INTO mail_alias_domain (name, bounce_alias, catchall_alias) VALUES ('a.test', 'b', 'c') RETURNING id"
-    )
-    crm.execute("UPDATE res_company SET alias_domain_id = %s", [domain["id"]])
+    set_alias_domain(crm)
     context, request_id = requested(salesperson="none")
     loaded = load_leads(crm, context, request_id, [(n, company(n)) for n in (1, 2)])
     write_notes(crm, context, [(lead, "x") for lead in loaded.values()])
@@ -197,7 +195,7 @@ def test_without_a_team_each_lead_has_its_own_reply_address(
         list(loaded.values()),
     )
     assert [message["reply_to"] for message in messages] == [
-        f'"My Company Company {n}" <c@a.test>' for n in (1, 2, 1, 2)
+        f'"My Company Company {n}" <catchall@acme.test>' for n in (1, 2, 1, 2)
     ]
 
 

@@ -10,11 +10,20 @@ from typing import Any
 
 import psycopg
 import pytest
-from crm_people import TEAM_DEFAULT, add_leads, add_partner, add_user, follow, scalar
+from crm_people import (
+    CREATED,
+    TEAM_DEFAULT,
+    add_leads,
+    add_partner,
+    add_user,
+    follow,
+    scalar,
+    set_alias_domain,
+    tell_of,
+)
 from mail_reader import Mail
 
 from lead_mining.crm.context import CrmContext
-from lead_mining.crm.followers import add_followers
 from lead_mining.crm.messages import Message
 from lead_mining.crm.notes import write_notes
 from lead_mining.crm.notifications import notify_salesperson, post_messages
@@ -22,22 +31,7 @@ from lead_mining.crm.notifications import notify_salesperson, post_messages
 Rows = Callable[..., list[dict[str, Any]]]
 Requested = Callable[..., tuple[CrmContext, int]]
 
-NOTES, CREATED = 2, 5
-
-
-@pytest.fixture
-def context(requested: Requested, users: tuple[str, str], teams: tuple[str, str]) -> CrmContext:
-    """A salesperson who is not the acting user, and a team that nobody follows."""
-    return requested(salesperson=users[0], team=teams[0])[0]
-
-
-def load(conn: psycopg.Connection, context: CrmContext, *names: str) -> list[int]:
-    """Leads as they are loaded, as far as people are told of them; their ids."""
-    leads = add_leads(conn, *names)
-    add_followers(conn, context, [lead_id for lead_id, _ in leads])
-    notify_salesperson(conn, context, leads)
-    post_messages(conn, context, [Message(lead_id, name, CREATED, "") for lead_id, name in leads])
-    return [lead_id for lead_id, _ in leads]
+NOTES = 2
 
 
 def queued(rows: Rows, leads: list[int]) -> list[dict[str, Any]]:
@@ -54,17 +48,8 @@ def queued(rows: Rows, leads: list[int]) -> list[dict[str, Any]]:
     )
 
 
-def with_alias_domain(conn: psycopg.Connection) -> None:
-    domain = scalar(
-        conn,
-        "INSERT INTO mail_alias_domain (name, bounce_alias, catchall_alias)"
-        " VALUES ('acme.test', 'bounce', 'catchall') RETURNING id",
-    )
-    conn.execute("UPDATE res_company SET alias_domain_id = %s", [domain])
-
-
 def test_the_row_of_a_mail(crm: psycopg.Connection, rows: Rows, context: CrmContext) -> None:
-    (mail,) = queued(rows, load(crm, context, "Lotus & Co"))
+    (mail,) = queued(rows, tell_of(crm, context, "Lotus & Co"))
     (now,) = rows("SELECT now() AT TIME ZONE 'utc' AS at")
     columns = rows("SELECT * FROM mail_mail WHERE id = %s", mail["id"])[0]
     del columns["id"], columns["body_html"]
@@ -83,7 +68,7 @@ def test_the_row_of_a_mail(crm: psycopg.Connection, rows: Rows, context: CrmCont
 
 
 def test_what_the_mail_to_the_salesperson_says(crm: psycopg.Connection, rows: Rows, context: CrmContext) -> None:
-    (mail,) = queued(rows, load(crm, context, "Lotus & Co"))
+    (mail,) = queued(rows, tell_of(crm, context, "Lotus & Co"))
     name = scalar(crm, "SELECT name FROM res_partner WHERE id = %s", context.salesperson_partner_id)
     read = Mail(mail["body_html"])
     assert read.text.split("\n") == [
@@ -106,7 +91,7 @@ def test_every_notification_by_mail_names_a_mail_to_its_reader(
     """By this Odoo's queue finds what to mark as sent, or as failed."""
     for n in range(3):
         follow(crm, "crm.team", context.team_id, add_partner(crm, f"P{n}", share=n == 0), TEAM_DEFAULT)
-    leads = load(crm, context, "One", "Two")
+    leads = tell_of(crm, context, "One", "Two")
     mails = queued(rows, leads)
     notices = rows(
         "SELECT n.mail_mail_id, n.mail_message_id, n.res_partner_id, n.notification_type, n.notification_status"
@@ -129,7 +114,7 @@ def test_one_mail_for_internal_readers_and_one_for_others(
     add_user(crm, partners[1], share=True)
     for partner in partners:
         follow(crm, "crm.team", context.team_id, partner, TEAM_DEFAULT)
-    internal, others = queued(rows, load(crm, context, "Acme"))
+    internal, others = queued(rows, tell_of(crm, context, "Acme"))
     assert (internal["to"], others["to"]) == (partners[0::2], partners[1::2])
     assert internal["mail_message_id"] == others["mail_message_id"]
     assert list(Mail(internal["body_html"]).links) == ["View the lead", "Unfollow"]
@@ -143,7 +128,7 @@ def test_the_mail_of_a_note_answers_the_creation(
 ) -> None:
     context, _ = requested(team=teams[0])
     follow(crm, "crm.team", context.team_id, add_partner(crm, "A", share=False), [10, NOTES])
-    leads = load(crm, context, "Acme")
+    leads = tell_of(crm, context, "Acme")
     notes = write_notes(crm, context, [(leads[0], "<p>Enrichment <span>note</span></p>")])
     creation, note = queued(rows, leads)
     assert creation["references"] == creation["message_id"]
@@ -154,7 +139,7 @@ def test_the_mail_of_a_note_answers_the_creation(
 
 
 def test_with_an_alias_domain(crm: psycopg.Connection, rows: Rows, requested: Requested) -> None:
-    with_alias_domain(crm)
+    set_alias_domain(crm)
     context, _ = requested(team="none")
     (lead,) = add_leads(crm, "Acme")
     follow(crm, "crm.lead", lead[0], add_partner(crm, "A", share=False), [CREATED])
@@ -170,16 +155,16 @@ def test_with_an_alias_domain(crm: psycopg.Connection, rows: Rows, requested: Re
 def test_the_assignment_is_answered_to_the_alias_domain(
     crm: psycopg.Connection, rows: Rows, requested: Requested, users: tuple[str, str], teams: tuple[str, str]
 ) -> None:
-    with_alias_domain(crm)
+    set_alias_domain(crm)
     context, _ = requested(salesperson=users[0], team=teams[0])
-    (mail,) = queued(rows, load(crm, context, "Acme"))
+    (mail,) = queued(rows, tell_of(crm, context, "Acme"))
     assert mail["reply_to"] == f'"My Company {teams[0]}" <catchall@acme.test>'
     assert (mail["email_from"], mail["message_type"]) == ('"Administrator" <admin@example.com>', "user_notification")
 
 
 def test_without_a_web_address_of_the_crm(crm: psycopg.Connection, rows: Rows, context: CrmContext) -> None:
     crm.execute("DELETE FROM ir_config_parameter WHERE key = 'web.base.url'")
-    (mail,) = queued(rows, load(crm, context, "Acme"))
+    (mail,) = queued(rows, tell_of(crm, context, "Acme"))
     assert list(Mail(mail["body_html"]).links) == ["Unfollow"]
 
 
@@ -199,7 +184,7 @@ HOSTILE = [
 def test_hostile_names_stay_text_and_cannot_add_headers(
     crm: psycopg.Connection, rows: Rows, requested: Requested, users: tuple[str, str], hostile: str
 ) -> None:
-    with_alias_domain(crm)
+    set_alias_domain(crm)
     context, _ = requested(salesperson=users[0], team="none")  # without a team, answers go to the lead's name
     leads = add_leads(crm, hostile)
     follow(crm, "crm.lead", leads[0][0], add_partner(crm, hostile, share=False), [CREATED])
@@ -248,7 +233,7 @@ def queue_cron(crm: psycopg.Connection, crm_kind: str) -> int:
 def test_the_queues_scheduled_action_is_woken_once_for_many_mails(
     crm: psycopg.Connection, rows: Rows, context: CrmContext, queue_cron: int
 ) -> None:
-    assert len(queued(rows, load(crm, context, "One", "Two", "Three"))) == 3
+    assert len(queued(rows, tell_of(crm, context, "One", "Two", "Three"))) == 3
     assert rows("SELECT cron_id, create_uid FROM ir_cron_trigger") == [
         {"cron_id": queue_cron, "create_uid": context.acting_user_id}
     ]
@@ -258,5 +243,5 @@ def test_without_mails_nothing_is_woken(
     crm: psycopg.Connection, rows: Rows, context: CrmContext, queue_cron: int
 ) -> None:
     crm.execute("UPDATE res_users SET notification_type = 'inbox' WHERE id = %s", [context.salesperson_id])
-    assert queued(rows, load(crm, context, "Acme")) == []
+    assert queued(rows, tell_of(crm, context, "Acme")) == []
     assert rows("SELECT FROM ir_cron_trigger WHERE cron_id = %s", queue_cron) == []

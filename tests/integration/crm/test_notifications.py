@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
-from crm_people import TEAM_DEFAULT, add_leads, add_partner, add_user, counted_statements, follow, scalar
+from crm_people import (
+    CREATED,
+    TEAM_DEFAULT,
+    add_leads,
+    add_partner,
+    add_user,
+    follow,
+    scalar,
+    tell_of,
+)
+from statement_counter import counted_statements
 
 from lead_mining.crm.context import CrmContext
 from lead_mining.crm.followers import add_followers
@@ -19,28 +29,13 @@ from lead_mining.crm.notifications import notify_salesperson, post_messages
 Rows = Callable[..., list[dict[str, Any]]]
 Requested = Callable[..., tuple[CrmContext, int]]
 
-NOTES, CREATED = 2, 5
-
-
-@pytest.fixture
-def context(requested: Requested, users: tuple[str, str], teams: tuple[str, str]) -> CrmContext:
-    """A salesperson who is not the acting user, and a team that nobody follows."""
-    return requested(salesperson=users[0], team=teams[0])[0]
+NOTES = 2
 
 
 @pytest.fixture
 def own(requested: Requested, teams: tuple[str, str]) -> CrmContext:
     """The acting user is the salesperson, so that followers of the team alone are told."""
     return requested(team=teams[0])[0]
-
-
-def load(conn: psycopg.Connection, context: CrmContext, names: Sequence[str] = ("Acme",)) -> list[int]:
-    """Leads as they are loaded, as far as people are told of them; their ids."""
-    leads = add_leads(conn, *names)
-    add_followers(conn, context, [lead_id for lead_id, _ in leads])
-    notify_salesperson(conn, context, leads)
-    post_messages(conn, context, [Message(lead_id, name, CREATED, "") for lead_id, name in leads])
-    return [lead_id for lead_id, _ in leads]
 
 
 def told(rows: Rows, leads: list[int]) -> list[dict[str, Any]]:
@@ -59,7 +54,7 @@ def told(rows: Rows, leads: list[int]) -> list[dict[str, Any]]:
 
 
 def test_the_message_to_the_salesperson(crm: psycopg.Connection, rows: Rows, context: CrmContext) -> None:
-    (lead_id,) = load(crm, context, ["Señor Taco & Co"])
+    (lead_id,) = tell_of(crm, context, "Señor Taco & Co")
     (message,) = rows(
         "SELECT * FROM mail_message WHERE model = 'crm.lead' AND res_id = %s AND message_type = 'user_notification'",
         lead_id,
@@ -93,7 +88,7 @@ def test_the_message_to_the_salesperson(crm: psycopg.Connection, rows: Rows, con
 
 
 def test_a_salesperson_who_reads_mails(crm: psycopg.Connection, rows: Rows, context: CrmContext) -> None:
-    (notice,) = told(rows, load(crm, context))
+    (notice,) = told(rows, tell_of(crm, context, "Acme"))
     (now,) = rows("SELECT now() AT TIME ZONE 'utc' AS at")
     (mail,) = rows("SELECT id, mail_message_id FROM mail_mail WHERE mail_message_id = %s", notice["mail_message_id"])
     del notice["id"], notice["subject"]
@@ -114,7 +109,7 @@ def test_a_salesperson_who_reads_mails(crm: psycopg.Connection, rows: Rows, cont
 def test_a_salesperson_who_reads_in_the_inbox(crm: psycopg.Connection, rows: Rows, context: CrmContext) -> None:
     crm.execute("UPDATE res_users SET notification_type = 'inbox' WHERE id = %s", [context.salesperson_id])
     mails = scalar(crm, "SELECT count(*) FROM mail_mail")
-    (notice,) = told(rows, load(crm, context))
+    (notice,) = told(rows, tell_of(crm, context, "Acme"))
     assert (notice["notification_type"], notice["notification_status"]) == ("inbox", "sent")
     assert (notice["is_read"], notice["read_date"], notice["mail_mail_id"]) == (None, None, None)
     assert scalar(crm, "SELECT count(*) FROM mail_mail") == mails
@@ -125,7 +120,7 @@ def test_the_acting_user_and_nobody_are_not_told(
     crm: psycopg.Connection, rows: Rows, requested: Requested, salesperson: str
 ) -> None:
     context, _ = requested(salesperson=salesperson)
-    (lead_id,) = load(crm, context)
+    (lead_id,) = tell_of(crm, context, "Acme")
     assert told(rows, [lead_id]) == []
     assert [
         m["message_type"]
@@ -135,7 +130,7 @@ def test_the_acting_user_and_nobody_are_not_told(
 
 def test_a_salesperson_archived_meanwhile_is_not_told(crm: psycopg.Connection, rows: Rows, context: CrmContext) -> None:
     crm.execute("UPDATE res_users SET active = false WHERE id = %s", [context.salesperson_id])
-    leads = load(crm, context)
+    leads = tell_of(crm, context, "Acme")
     assert told(rows, leads) == []
     assert (
         rows(
@@ -150,7 +145,7 @@ def test_an_archived_partner_of_an_active_salesperson_has_the_message_alone(
     crm: psycopg.Connection, rows: Rows, context: CrmContext
 ) -> None:
     crm.execute("UPDATE res_partner SET active = false WHERE id = %s", [context.salesperson_partner_id])
-    leads = load(crm, context)
+    leads = tell_of(crm, context, "Acme")
     assert told(rows, leads) == []
     assert (
         len(
@@ -168,7 +163,7 @@ def test_a_salesperson_who_shares_the_acting_users_partner_is_not_told(
 ) -> None:
     query = "UPDATE res_users SET partner_id = %s WHERE id = %s"
     crm.execute(query, [context.acting_partner_id, context.salesperson_id])
-    assert told(rows, load(crm, context)) == []
+    assert told(rows, tell_of(crm, context, "Acme")) == []
 
 
 def test_a_salesperson_without_an_address_is_left_to_odoo_to_report(
@@ -176,13 +171,13 @@ def test_a_salesperson_without_an_address_is_left_to_odoo_to_report(
 ) -> None:
     query = "UPDATE res_partner SET email = NULL, email_normalized = NULL WHERE id = %s"
     crm.execute(query, [context.salesperson_partner_id])
-    (notice,) = told(rows, load(crm, context))
+    (notice,) = told(rows, tell_of(crm, context, "Acme"))
     assert (notice["notification_status"], notice["failure_type"]) == ("ready", None)
     assert notice["mail_mail_id"] is not None
 
 
 def test_assignments_come_before_creation_messages(crm: psycopg.Connection, rows: Rows, context: CrmContext) -> None:
-    leads = load(crm, context, ["A", "B"])
+    leads = tell_of(crm, context, "A", "B")
     messages = rows(
         "SELECT res_id, subtype_id FROM mail_message WHERE model = 'crm.lead' AND res_id = ANY(%s) ORDER BY id", leads
     )
@@ -192,9 +187,9 @@ def test_assignments_come_before_creation_messages(crm: psycopg.Connection, rows
 
 
 def test_no_leads(crm: psycopg.Connection, context: CrmContext) -> None:
-    with counted_statements(crm) as count:
+    with counted_statements(crm) as sent:
         notify_salesperson(crm, context, [])
-        assert count() == 0
+        assert sent == []
 
 
 # -- followers
@@ -206,7 +201,7 @@ def test_followers_of_the_team_are_told_of_the_creation(
     partner = add_partner(crm, "Sam", share=False)
     add_user(crm, partner)
     follow(crm, "crm.team", context.team_id, partner, TEAM_DEFAULT)
-    leads = load(crm, context, ["Lotus & Co", "Two\nlines"])
+    leads = tell_of(crm, context, "Lotus & Co", "Two\nlines")
     notices = told(rows, leads)
     assert [(n["message_type"], n["res_partner_id"], n["subject"]) for n in notices] == [
         ("user_notification", context.salesperson_partner_id, "You have been assigned to Lotus & Co"),
@@ -227,7 +222,7 @@ def test_a_creation_that_nobody_is_mailed_of_has_no_subject(
     reader = add_partner(crm, "Reads in the inbox", share=False)
     add_user(crm, reader, reads="inbox")
     follow(crm, "crm.team", own.team_id, reader, TEAM_DEFAULT)
-    (notice,) = told(rows, load(crm, own))
+    (notice,) = told(rows, tell_of(crm, own, "Acme"))
     assert (notice["res_partner_id"], notice["notification_type"], notice["subject"]) == (reader, "inbox", None)
 
 
@@ -236,7 +231,7 @@ def test_mail_and_inbox_readers_of_one_message(crm: psycopg.Connection, rows: Ro
     for partner, reads in ((inbox, "inbox"), (mail, "email")):
         add_user(crm, partner, reads=reads)
         follow(crm, "crm.team", own.team_id, partner, TEAM_DEFAULT)
-    notices = told(rows, load(crm, own))
+    notices = told(rows, tell_of(crm, own, "Acme"))
     assert [(n["res_partner_id"], n["notification_type"], n["mail_mail_id"] is None) for n in notices] == [
         (inbox, "inbox", True),
         (mail, "email", False),
@@ -246,12 +241,12 @@ def test_mail_and_inbox_readers_of_one_message(crm: psycopg.Connection, rows: Ro
 
 def test_who_follows_only_discussions_is_not_told(crm: psycopg.Connection, rows: Rows, own: CrmContext) -> None:
     follow(crm, "crm.team", own.team_id, add_partner(crm, "A", share=False), [1, 11])
-    assert told(rows, load(crm, own)) == []
+    assert told(rows, tell_of(crm, own, "Acme")) == []
 
 
 def test_the_acting_user_is_not_told_of_their_own_doing(crm: psycopg.Connection, rows: Rows, own: CrmContext) -> None:
     follow(crm, "crm.team", own.team_id, own.acting_partner_id, [*TEAM_DEFAULT, NOTES])
-    leads = load(crm, own)
+    leads = tell_of(crm, own, "Acme")
     write_notes(crm, own, [(leads[0], "<p>Note</p>")])
     assert told(rows, leads) == []
 
@@ -261,7 +256,7 @@ def test_the_salesperson_who_follows_the_team_is_told_twice(
 ) -> None:
     assert context.salesperson_partner_id
     follow(crm, "crm.team", context.team_id, context.salesperson_partner_id, TEAM_DEFAULT)
-    notices = told(rows, load(crm, context))
+    notices = told(rows, tell_of(crm, context, "Acme"))
     assert [(n["res_partner_id"], n["subtype_id"]) for n in notices] == [
         (context.salesperson_partner_id, NOTES),
         (context.salesperson_partner_id, CREATED),
@@ -271,7 +266,7 @@ def test_the_salesperson_who_follows_the_team_is_told_twice(
 def test_archived_followers_of_a_lead_are_not_told(crm: psycopg.Connection, rows: Rows, own: CrmContext) -> None:
     partner = add_partner(crm, "A", share=False)
     follow(crm, "crm.team", own.team_id, partner, [*TEAM_DEFAULT, NOTES])
-    leads = load(crm, own)
+    leads = tell_of(crm, own, "Acme")
     assert len(told(rows, leads)) == 1
     crm.execute("UPDATE res_partner SET active = false WHERE id = %s", [partner])
     write_notes(crm, own, [(leads[0], "<p>Note</p>")])
@@ -288,7 +283,7 @@ def test_outsiders_are_mailed_of_the_creation_and_never_of_notes(
     add_user(crm, insider)
     for partner in (outsider, insider):
         follow(crm, "crm.team", own.team_id, partner, [*TEAM_DEFAULT, NOTES])
-    (lead,) = load(crm, own)
+    (lead,) = tell_of(crm, own, "Acme")
     follow(crm, "crm.lead", lead, late := add_partner(crm, "Late"), [NOTES])
     write_notes(crm, own, [(lead, "<p>Note</p>")])
     assert [(n["res_partner_id"], n["subtype_id"]) for n in told(rows, [lead])] == [
@@ -307,7 +302,7 @@ def test_of_several_users_of_a_partner_the_active_internal_one_counts(
     add_user(crm, partner, reads="email", share=True)
     add_user(crm, partner, reads="inbox")
     follow(crm, "crm.team", own.team_id, partner, TEAM_DEFAULT)
-    (notice,) = told(rows, load(crm, own))
+    (notice,) = told(rows, tell_of(crm, own, "Acme"))
     assert notice["notification_type"] == "inbox"
 
 
@@ -315,7 +310,7 @@ def test_who_follows_notes_gets_them(crm: psycopg.Connection, rows: Rows, own: C
     partner = add_partner(crm, "A", share=False)
     add_user(crm, partner)
     follow(crm, "crm.team", own.team_id, partner, [NOTES])
-    leads = load(crm, own, ["One", "Two"])
+    leads = tell_of(crm, own, "One", "Two")
     assert told(rows, leads) == []
     notes = write_notes(crm, own, [(lead_id, f"<p>Note of {lead_id}</p>") for lead_id in leads])
     assert [(n["mail_message_id"], n["subject"]) for n in told(rows, leads)] == [
@@ -353,11 +348,11 @@ def test_statements_do_not_grow_with_leads_or_followers(
         follow(crm, "crm.team", context.team_id, partner, [*TEAM_DEFAULT, NOTES])
 
     def statements(number: int) -> int:
-        with counted_statements(crm) as count:
-            leads = load(crm, context, [f"Lead {n}" for n in range(number)])
+        with counted_statements(crm) as sent:
+            leads = tell_of(crm, context, *(f"Lead {n}" for n in range(number)))
             write_notes(crm, context, [(lead, "<p>Note</p>") for lead in leads])
             assert len(told(rows, leads)) == number * (1 + 3 + 2)  # assigned, created, noted but for the outsider
-            return count()
+            return len(sent)
 
     few = statements(2)
     assert statements(500) == few
@@ -366,6 +361,6 @@ def test_statements_do_not_grow_with_leads_or_followers(
 def test_when_nobody_is_told_it_costs_one_statement(crm: psycopg.Connection, own: CrmContext) -> None:
     leads = add_leads(crm, "Acme")
     add_followers(crm, own, [leads[0][0]])
-    with counted_statements(crm) as count:
+    with counted_statements(crm) as sent:
         post_messages(crm, own, [Message(*leads[0], CREATED, "")])
-        assert count() == 4  # looking for followers; ids, time and COPY of the messages
+        assert len(sent) == 4  # looking for followers; ids, time and COPY of the messages

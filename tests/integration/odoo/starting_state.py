@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+from crm_people import set_alias_domain
 from odoo_recordings import Recording
 from scheduled_actions import add_cron
 
@@ -72,16 +73,6 @@ def name_as_in_the_dump(conn: psycopg.Connection) -> None:
 
 def read_in_inbox(conn: psycopg.Connection, login: str) -> None:
     conn.execute("UPDATE res_users SET notification_type = 'inbox' WHERE login = %s", [login])
-
-
-def set_alias_domain(conn: psycopg.Connection) -> None:
-    row = conn.execute(
-        "INSERT INTO mail_alias_domain (name, bounce_alias, catchall_alias)"
-        " VALUES ('acme.test', 'bounce', 'catchall') RETURNING id"
-    ).fetchone()
-    assert row
-    conn.execute("UPDATE res_company SET alias_domain_id = %s", row)
-    conn.execute("UPDATE mail_alias SET alias_domain_id = %s, alias_full_name = alias_name || '@acme.test'", row)
 
 
 def follow_team(conn: psycopg.Connection, partner: str, team: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from crm_people import set_alias_domain
 from database_diff import Changes, changes, read_tables
 from psycopg.rows import dict_row
 
@@ -19,7 +20,7 @@ from lead_mining.exceptions import ProviderError
 from lead_mining.providers.odoo_iap import OdooIap
 from provider_simulator.testing import Simulator
 
-from .starting_state import add_history, complete, follow_team, read_in_inbox, set_alias_domain
+from .starting_state import add_history, complete, follow_team, read_in_inbox
 
 pytestmark = pytest.mark.usefixtures("load_all_that_odoo_loads")
 
