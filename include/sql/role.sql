@@ -13,6 +13,7 @@
 
 BEGIN;
 SET LOCAL search_path TO pg_catalog; -- no function or operator that somebody else made
+SET LOCAL client_min_messages TO warning;
 
 DO $$
 BEGIN
