@@ -70,7 +70,7 @@ GRANT SELECT (id, code) ON public.res_country TO lead_mining;
 GRANT SELECT (id, country_id, code) ON public.res_country_state TO lead_mining;
 GRANT SELECT (alias_domain_id, alias_model_id, alias_parent_model_id, alias_parent_thread_id, alias_name,
     alias_full_name) ON public.mail_alias TO lead_mining;
-GRANT SELECT (id, name, catchall_alias, bounce_alias) ON public.mail_alias_domain TO lead_mining;
+GRANT SELECT (id, name, sequence, catchall_alias, bounce_alias) ON public.mail_alias_domain TO lead_mining;
 GRANT SELECT (id, parent_id, res_model, relation_field, "default", internal) ON public.mail_message_subtype TO
     lead_mining;
 GRANT SELECT (id, model, res_id, message_type, message_id) ON public.mail_message TO lead_mining;

@@ -87,8 +87,8 @@ def set_alias_domain(conn: psycopg.Connection) -> int:
     """The company's mail domain becomes acme.test, with the addresses of the teams that have a name there."""
     domain = scalar(
         conn,
-        "INSERT INTO mail_alias_domain (name, bounce_alias, catchall_alias)"
-        " VALUES ('acme.test', 'bounce', 'catchall') RETURNING id",
+        "INSERT INTO mail_alias_domain (name, bounce_alias, catchall_alias, sequence)"
+        " VALUES ('acme.test', 'bounce', 'catchall', 10) RETURNING id",
     )
     conn.execute("UPDATE res_company SET alias_domain_id = %s", [domain])
     conn.execute("UPDATE mail_alias SET alias_domain_id = %s, alias_full_name = alias_name || '@acme.test'", [domain])

@@ -68,7 +68,7 @@ TABLES = {
     "mail_alias": _access(
         "alias_domain_id alias_model_id alias_parent_model_id alias_parent_thread_id alias_name alias_full_name"
     ),
-    "mail_alias_domain": _access("id name catchall_alias bounce_alias"),
+    "mail_alias_domain": _access("id name sequence catchall_alias bounce_alias"),
     "mail_message_subtype": _access("id parent_id res_model relation_field default internal"),
     "mail_message": _access(
         "id model res_id message_type message_id",

@@ -103,7 +103,7 @@ def resolve(conn: Connection, request: MiningRequest) -> CrmContext:
         lead_company_id=lead_company_id,
         record_company_id=company.id,
         record_company_name=company.name,
-        alias_domain_id=company.alias_domain_id,
+        alias_domain_id=company.alias_domain_id or _default_alias_domain(conn, acting),
         reply_address=_team_alias(conn, team) or company.catchall,
         reply_name=team.name if team else None,
         created_subtype_id=xml_id(conn, "crm", "mt_lead_create"),
@@ -199,6 +199,18 @@ def _company(conn: Connection, company_id: int) -> _Company:
     ).fetchone()
     assert row is not None  # foreign keys of crm_team and res_users
     return _Company(*row)
+
+
+def _default_alias_domain(conn: Connection, acting: User) -> int | None:
+    """Where the lead's company has none: that of the acting user's company, else the first there is."""
+    row = conn.execute(
+        """
+        SELECT d.id FROM mail_alias_domain d LEFT JOIN res_company c ON c.id = %s AND c.alias_domain_id = d.id
+        ORDER BY c.id IS NULL, d.sequence, d.id LIMIT 1
+        """,
+        [acting.company_id],
+    ).fetchone()
+    return row[0] if row else None
 
 
 def _team_alias(conn: Connection, team: Team | None) -> str | None:

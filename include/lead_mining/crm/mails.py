@@ -1,7 +1,7 @@
 """Mails about leads, left in Odoo's outgoing queue (`mail_mail`): Odoo's own scheduled action sends them.
 
-Odoo sends each row of the queue once, a mail of its own to every recipient, finishes the notifications that name the
-row and deletes it; or marks both as failed, also where a recipient has no address. Nothing is sent from here.
+Odoo sends each row of the queue, a mail of its own to every recipient, finishes the notifications that name the row and
+deletes it; where a recipient has no address, it marks that notification as failed. Nothing is sent from here.
 
 The markup is our own, in English: Odoo keeps the translations of its templates outside the database. All that is not
 made here is escaped. Odoo's links to convert, win or lose a lead are left out: the CRM signs them with a secret.
@@ -80,7 +80,7 @@ def queue_mails(
     mail_ids = {(w.id, reader.partner_id): ids[w.id, reader.is_internal] for w, reader in mailed}
     addressed = ((mail_id, partner_id) for (_, partner_id), mail_id in mail_ids.items())
     copy_rows(conn, "mail_mail_res_partner_rel", ("mail_mail_id", "res_partner_id"), addressed)
-    crons.wake(conn, uid, "mail", "ir_cron_mail_scheduler_action")
+    crons.wake(conn, uid, *crons.MAIL_QUEUE)
     return mail_ids
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 
 from psycopg import Connection
 
+from lead_mining.crm import crons
 from lead_mining.crm.access import TABLES, TABLES_FOR_NOTICES
 from lead_mining.crm.privileges import column_grants, current_role, lacking
 
@@ -40,6 +41,7 @@ def preflight(conn: Connection, team_id: int | None) -> list[str]:
         *_user_defined_defaults(conn),
         *_lead_properties(conn, team_id),
         *_own_rules(conn),
+        *_mail_queue(conn),
     ]
 
 
@@ -124,6 +126,16 @@ def _own_rules(conn: Connection) -> list[str]:
         f"the CRM's table {table} has a rule that Odoo 17 does not have, {name!r}: {definition}. A row that breaks it"
         " stops the run where it is written; in load_leads, nothing is then loaded or spent"
         for table, name, definition in rows
+    ]
+
+
+def _mail_queue(conn: Connection) -> list[str]:
+    queue = crons.find(conn, *crons.MAIL_QUEUE)
+    if queue is None or queue.active:
+        return []
+    return [
+        "Odoo's scheduled action that sends queued mails ('Mail: Email Queue Manager') is switched off: the notices to"
+        " salespeople and followers wait in Odoo's outgoing mails until somebody sends them there"
     ]
 
 

@@ -231,6 +231,17 @@ def test_with_an_alias_domain_answers_go_to_the_team_or_the_catchall(
     assert nobody.reply_to("Lead" * 30) == "catchall@acme.test"
 
 
+def test_without_an_alias_domain_of_its_own_a_company_uses_another(crm: psycopg.Connection) -> None:
+    domain = set_alias_domain(crm)
+    crm.execute("UPDATE res_company SET alias_domain_id = NULL")
+    crm.execute("UPDATE mail_alias SET alias_domain_id = NULL, alias_full_name = alias_name")
+    crm.execute(
+        "INSERT INTO mail_alias_domain (name, bounce_alias, catchall_alias, sequence) VALUES ('z', 'b', 'c', 99)"
+    )
+    context = resolved(crm)
+    assert (context.alias_domain_id, context.reply_address) == (domain, None)
+
+
 # -- words
 
 

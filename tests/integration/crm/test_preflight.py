@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
+from scheduled_actions import add_cron
 
-from lead_mining.crm import checks
+from lead_mining.crm import checks, crons
 from lead_mining.crm.checks import check_crm
 from lead_mining.crm.context import resolve
 from lead_mining.crm.preflight import preflight
@@ -303,3 +304,13 @@ def test_rules_of_the_crms_own(crm: psycopg.Connection) -> None:
     assert "crm_lead has a rule that Odoo 17 does not have, 'x_city': CHECK ((city IS NOT NULL))." in city
     assert "'x_reveal': CREATE UNIQUE INDEX" in reveal
     assert "mail_message has a rule that Odoo 17 does not have, 'x_stop': CREATE TRIGGER" in stop
+
+
+def test_a_mail_queue_that_is_switched_off(crm: psycopg.Connection, crm_kind: str) -> None:
+    if crm_kind == "embedded":
+        pytest.skip("it sends no mails")
+    add_cron(crm, *crons.MAIL_QUEUE, active=True)
+    assert preflight(crm, None) == []
+    crm.execute("UPDATE ir_cron SET active = false")
+    (notice,) = preflight(crm, None)
+    assert "'Mail: Email Queue Manager') is switched off" in notice
