@@ -9,7 +9,7 @@ from psycopg import Connection
 from lead_mining.crm import crons, scoring
 from lead_mining.crm.context import CrmContext
 from lead_mining.crm.followers import add_followers
-from lead_mining.crm.messages import Message, copy_rows, new_ids, transaction_time
+from lead_mining.crm.messages import Message, copy_rows, forget_plans, new_ids, transaction_time
 from lead_mining.crm.notifications import notify_salesperson, post_messages
 from lead_mining.crm.values import LeadValues, lead_values, phone_columns
 from lead_mining.exceptions import QualityError
@@ -34,6 +34,7 @@ def load_leads(
     values = [lead_values(company) for _, company in leads]
     if nameless := [candidate for candidate, v in zip(candidates, values, strict=True) if not v.name]:
         raise QualityError(f"Candidates without a name and a domain cannot become leads: {_some(nameless)}")
+    forget_plans(conn)
     ids = new_ids(conn, "crm_lead", len(leads))
     tag_ids = _tag_ids(conn, crm_request_id)
     _copy_leads(conn, context, crm_request_id, ids, values, tag_ids)

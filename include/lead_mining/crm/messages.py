@@ -108,6 +108,13 @@ def copy_rows(conn: Connection, table: str, columns: Sequence[str], rows: Iterab
             copy.write_row(row)
 
 
+def forget_plans(conn: Connection) -> None:
+    """To be called before many rows are inserted. A session keeps the plans of foreign keys' checks, and one that was
+    made while a table was small reads all of the table for each new row, however large it has become.
+    """
+    conn.execute("DISCARD PLANS")
+
+
 def new_ids(conn: Connection, table: str, number: int) -> list[int]:
     """So many ids for new rows of a table, ascending, from its own sequence: nobody else gets them."""
     query = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"

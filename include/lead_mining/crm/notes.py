@@ -8,7 +8,7 @@ from psycopg import Connection
 from psycopg.errors import ForeignKeyViolation
 
 from lead_mining.crm.context import CrmContext
-from lead_mining.crm.messages import Message
+from lead_mining.crm.messages import Message, forget_plans
 from lead_mining.crm.notifications import post_messages
 from lead_mining.crm.values import clean
 
@@ -21,6 +21,7 @@ def write_notes(conn: Connection, context: CrmContext, notes: Sequence[tuple[int
     A note answers the lead's first message, as in Odoo. A lead that somebody deleted meanwhile gets none and is not in
     the result. Who follows notes is notified. The caller owns the transaction.
     """
+    forget_plans(conn)
     for _ in range(_LOOKS_AGAIN):
         try:
             with conn.transaction():
