@@ -88,7 +88,7 @@ with DAG(
         with crm_session(params["crm_conn_id"]) as connection:
             plan = pipeline.prepare_request(connection, f"lead_mining/{run_id}", params)
         log.info("%s: %s", plan["request_number"] or "Trial run", plan["cost"])
-        for notice in plan["notices"]:
+        for notice in plan.get("notices", ()):  # a run that an older version prepared has none
             log.warning("%s", notice)
         return plan
 

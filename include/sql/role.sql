@@ -37,10 +37,27 @@ BEGIN
     LOOP
         EXECUTE format('ALTER TABLE %s OWNER TO lead_mining', ours);
     END LOOP;
-    FOR routine IN SELECT oid FROM pg_proc WHERE pronamespace = 'lead_mining'::regnamespace
+    -- We make no SECURITY DEFINER routine: one that stands there is somebody else's, and is not to run as the role.
+    FOR routine IN SELECT oid FROM pg_proc WHERE pronamespace = 'lead_mining'::regnamespace AND NOT prosecdef
     LOOP
         EXECUTE format('ALTER ROUTINE %s OWNER TO lead_mining', routine);
     END LOOP;
+END $$;
+
+-- The database's owner, as whom Odoo works and makes its backups, can read what is ours, now and after migrations.
+REVOKE ALL ON SCHEMA lead_mining FROM PUBLIC;
+DO $$
+DECLARE
+    owner text := (SELECT quote_ident(rolname) FROM pg_database d JOIN pg_roles r ON r.oid = datdba
+                   WHERE datname = current_database());
+BEGIN
+    EXECUTE format('GRANT USAGE ON SCHEMA lead_mining TO %s', owner);
+    EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA lead_mining TO %s', owner);
+    EXECUTE format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA lead_mining TO %s', owner);
+    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE lead_mining IN SCHEMA lead_mining'
+                   ' GRANT SELECT ON TABLES TO %s', owner);
+    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE lead_mining IN SCHEMA lead_mining'
+                   ' GRANT SELECT ON SEQUENCES TO %s', owner);
 END $$;
 
 -- System parameters may be secrets: of them, these alone. The barrier keeps functions of the role's from the others.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +26,7 @@ from lead_mining.exceptions import CrmError
 from lead_mining.migrations import migrate, migrations
 from lead_mining.providers.odoo_iap import OdooIap
 from lead_mining.summary import summary
+from local_stack.postgres import client_binary
 from provider_simulator.testing import Simulator, running_simulator
 
 ROLE_SQL = files("lead_mining.sql").joinpath("role.sql").read_text(encoding="utf-8")
@@ -181,6 +183,35 @@ def test_who_began_with_another_role_keeps_everything(
         conn.execute("ALTER TABLE lead_mining.run ADD next_migration integer")
         conn.execute("ALTER FUNCTION lead_mining.ledger_post() COST 200")
     mine()
+
+
+def test_the_databases_owner_can_back_it_up(
+    crm_dsn: str, owner: psycopg.Connection, mine: Callable[..., int], tmp_path: Path
+) -> None:
+    owner.execute("DROP ROLE IF EXISTS crm_owner")
+    owner.execute("CREATE ROLE crm_owner LOGIN PASSWORD 'owns'")
+    owner.execute(f"ALTER DATABASE {owner.info.dbname} OWNER TO crm_owner")  # type: ignore[arg-type]
+    apply_role(owner)
+    mine()
+    owner.execute("SET ROLE lead_mining")
+    owner.execute("CREATE TABLE lead_mining.next_migration (id serial)")
+    owner.execute("RESET ROLE")
+    dump = ["--schema", "lead_mining", "--exclude-table", "lead_mining.crm_setting", "-f", str(tmp_path / "dump.sql")]
+    as_owner = make_conninfo(crm_dsn, user="crm_owner", password="owns")
+    subprocess.run([client_binary("pg_dump"), *dump, "-d", as_owner], check=True)
+    assert "COPY lead_mining.run " in (tmp_path / "dump.sql").read_text(encoding="utf-8")
+    owner.execute(f"ALTER DATABASE {owner.info.dbname} OWNER TO CURRENT_USER")  # type: ignore[arg-type]
+    owner.execute("DROP OWNED BY crm_owner")
+    owner.execute("DROP ROLE crm_owner")
+
+
+def test_a_routine_that_somebody_else_put_there_does_not_run_as_the_role(owner: psycopg.Connection) -> None:
+    owner.execute("CREATE SCHEMA lead_mining")
+    owner.execute("CREATE FUNCTION lead_mining.trap() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'")
+    apply_role(owner)
+    assert (
+        count(owner, "SELECT count(*) FROM pg_proc WHERE proname = 'trap' AND proowner = 'lead_mining'::regrole") == 0
+    )
 
 
 def test_without_the_schema_the_role_file_is_named(crm_dsn: str, owner: psycopg.Connection) -> None:
