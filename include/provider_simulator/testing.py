@@ -31,7 +31,8 @@ class Simulator:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.client = httpx.Client(base_url=url, timeout=30)
+        # No connection is kept: the server closes idle ones, perhaps at the moment of the next call.
+        self.client = httpx.Client(base_url=url, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
 
     def add_fault(self, fault: str, **plan: Any) -> None:
         """``plan``: calls, skip, share, seed, seconds; see ``FaultPlan``."""
