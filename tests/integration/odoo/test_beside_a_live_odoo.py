@@ -31,7 +31,7 @@ from lead_mining.request import MiningRequest
 RUNS, LEADS = 6, 50
 TAGS = ["Lead mining", "Autumn fair", "Zoë's <b>"]
 OURS = "lead mining"
-PATIENCE = 20.0  # seconds: a statement of Odoo's takes milliseconds, and machines that run tests are busy
+PATIENCE = 5.0  # seconds that nobody may wait for us; a statement of Odoo's takes milliseconds
 
 _validating = threading.Lock()  # tasks run in processes of their own; Great Expectations is not made for threads
 
@@ -107,7 +107,7 @@ def test_runs_beside_people_at_work(conn: psycopg.Connection, crm_dsn: str, tmp_
     assert deadlocks(conn) == deadlocks_before
     assert traffic.slowest[0] < PATIENCE, traffic.slowest
     assert waits.longest < PATIENCE / 2
-    assert waits.looks > 5
+    assert waits.looks > 20
     assert all(traffic.committed.units[name] for name in ("create lead", "move lead", "assign lead", "mine leads"))
     # ours
     assert [result["leads"] for result in results] == [LEADS] * RUNS
@@ -177,7 +177,7 @@ def a_load_that_is_not_committed(dsn: str, salesperson: str) -> Iterator[None]:
     request = MiningRequest.parse({"countries": ["US"], "tags": [TAGS[0], "New tag"], "salesperson": salesperson})
     company = {"domain": None, "country_code": "US", "emails": ("a@b.example",), "phones": ("+1 775 555 0100",)}
     with psycopg.connect(dsn, application_name=OURS) as conn:
-        conn.execute("SET lock_timeout = '5s'")
+        conn.execute("SET lock_timeout = '1s'")
         context = resolve(conn, request)
         request_id, _ = crm_requests.create_request(conn, request, context)
         companies = [Company(name=f"Works {n}", reveal_id=str(n), **company) for n in range(20)]
@@ -220,14 +220,14 @@ def test_odoos_work_goes_on_while_we_have_a_transaction_open(
         with OdooTraffic(crm_dsn, sessions=2) as traffic:
             time.sleep(2)
         assert traffic.problems == []
-        assert traffic.slowest[0] < PATIENCE, traffic.slowest
-        assert sum(traffic.committed.units.values()) > 5
+        assert traffic.slowest[0] < 1.0, traffic.slowest
+        assert sum(traffic.committed.units.values()) > 20
 
 
 def test_what_odoo_has_written_and_not_committed_does_not_hinder_us(
     conn: psycopg.Connection, crm_dsn: str, salesperson: str
 ) -> None:
-    """Somebody's long transaction has updated every row of every table: we load all the same, without waiting for it."""
+    """Somebody's long transaction has updated every row of every table: we load within a second all the same."""
     names = tables(conn)
     with conn.transaction(force_rollback=True):
         for name in names:
