@@ -83,6 +83,17 @@ def tell_of(conn: psycopg.Connection, context: CrmContext, *names: str) -> list[
     return [lead_id for lead_id, _ in leads]
 
 
+def add_company(conn: psycopg.Connection) -> int:
+    """A company, "Other", that nobody may work for yet."""
+    return int(
+        scalar(
+            conn,
+            "INSERT INTO res_company (name, partner_id, currency_id, layout_background, active)"
+            " VALUES ('Other', 1, 1, 'Blank', true) RETURNING id",
+        )
+    )
+
+
 def set_alias_domain(conn: psycopg.Connection) -> int:
     """The company's mail domain becomes acme.test, with the addresses of the teams that have a name there."""
     domain = scalar(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from psycopg import Connection
 
-from lead_mining.crm import crons, scoring
+from lead_mining.crm import crons, requests, scoring
 from lead_mining.crm.context import CrmContext
 from lead_mining.crm.followers import add_followers
 from lead_mining.crm.messages import Message, copy_rows, forget_plans, new_ids, transaction_time
@@ -20,12 +20,13 @@ _DERIVED = ("phone_sanitized", "phone_state", "country_id", "state_id")
 
 
 def load_leads(
-    conn: Connection, context: CrmContext, crm_request_id: int, leads: Sequence[tuple[int, Company]]
+    conn: Connection, context: CrmContext, crm_request_id: int | None, leads: Sequence[tuple[int, Company]]
 ) -> dict[int, int]:
     """Insert a lead for each (candidate id, company), in the provider's order; returns candidate id to crm_lead.id.
 
     With them go the request's tags, the followers, the creation message, and what these notify: a salesperson who is
-    not the acting user, and those who follow the team. The caller owns the transaction.
+    not the acting user, and those who follow the team. `crm_request_id`: None where the request was deleted; the
+    tags are then found or made anew, by name. The caller owns the transaction.
     Raises QualityError, before anything is written, for companies with neither name nor domain.
     """
     if not leads:
@@ -36,7 +37,7 @@ def load_leads(
         raise QualityError(f"Candidates without a name and a domain cannot become leads: {_some(nameless)}")
     forget_plans(conn)
     ids = new_ids(conn, "crm_lead", len(leads))
-    tag_ids = _tag_ids(conn, crm_request_id)
+    tag_ids = requests.tag_ids(conn, context, crm_request_id)
     _copy_leads(conn, context, crm_request_id, ids, values, tag_ids)
     _insert_tags(conn, ids, tag_ids)
     add_followers(conn, context, ids)
@@ -50,7 +51,7 @@ def load_leads(
 def _copy_leads(
     conn: Connection,
     context: CrmContext,
-    crm_request_id: int,
+    crm_request_id: int | None,
     ids: Sequence[int],
     leads: Sequence[LeadValues],
     tag_ids: Sequence[int],
@@ -120,14 +121,6 @@ def _state_ids(conn: Connection, country_ids: Iterable[int]) -> dict[tuple[int |
         "SELECT country_id, code, id FROM res_country_state WHERE country_id = ANY(%s)", [list(country_ids)]
     )
     return {(country, code): id_ for country, code, id_ in rows}
-
-
-def _tag_ids(conn: Connection, crm_request_id: int) -> list[int]:
-    query = """
-        SELECT crm_tag_id FROM crm_iap_lead_mining_request_crm_tag_rel WHERE crm_iap_lead_mining_request_id = %s
-        ORDER BY crm_tag_id
-    """
-    return [row[0] for row in conn.execute(query, [crm_request_id])]
 
 
 def _insert_tags(conn: Connection, lead_ids: Sequence[int], tag_ids: Sequence[int]) -> None:

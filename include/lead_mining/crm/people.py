@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import Connection
 
+from lead_mining.crm import addresses
 from lead_mining.exceptions import FieldProblem
 
 _LISTED = 10  # names shown in an error
@@ -15,7 +17,10 @@ _LISTED = 10  # names shown in an error
 
 @dataclass(frozen=True)
 class User:
-    """A user of the CRM. `email` as its partner has it; `company_ids`: the active companies it may work for."""
+    """A user of the CRM. `email` as its partner has it; `company_ids`: the active companies it may work for.
+
+    `active`: not archived. `share`: not an internal user, but one of the portal.
+    """
 
     id: int
     login: str
@@ -24,6 +29,8 @@ class User:
     email: str
     company_id: int
     company_ids: tuple[int, ...]
+    active: bool
+    share: bool
 
 
 @dataclass(frozen=True)
@@ -35,28 +42,52 @@ class Team:
     company_id: int | None
 
 
+_USER = """
+    SELECT u.id, u.login, u.partner_id, p.name, coalesce(p.email, ''), u.company_id,
+           ARRAY(SELECT c.id FROM res_company_users_rel r JOIN res_company c ON c.id = r.cid
+                 WHERE r.user_id = u.id AND c.active ORDER BY c.id),
+           coalesce(u.active, false), coalesce(u.share, false)
+    FROM res_users u JOIN res_partner p ON p.id = u.partner_id
+"""
+
+
+def find_acting_user(conn: Connection, login: str) -> User | FieldProblem:
+    """The active internal user with a login who may mine and write messages, or what is wrong with it."""
+    user = find_user(conn, "acting_user", login)
+    if isinstance(user, FieldProblem):
+        return user
+    if not has_group(conn, user.id, "sales_team", "group_sale_manager"):
+        return FieldProblem(
+            "acting_user", login, "lead mining is for users with the access right Sales / Administrator in the CRM"
+        )
+    if addresses.normalized_email(user.email) is None:
+        return FieldProblem("acting_user", login, "the author of messages needs an e-mail address: set it in the CRM")
+    return user
+
+
 def find_user(conn: Connection, field: str, login: str) -> User | FieldProblem:
     """The active internal user with a login, or what is wrong with it."""
-    row = conn.execute(
-        """
-        SELECT u.id, u.login, u.partner_id, p.name, coalesce(p.email, ''), u.company_id,
-               ARRAY(SELECT c.id FROM res_company_users_rel r JOIN res_company c ON c.id = r.cid
-                     WHERE r.user_id = u.id AND c.active ORDER BY c.id),
-               coalesce(u.active, false), coalesce(u.share, false)
-        FROM res_users u JOIN res_partner p ON p.id = u.partner_id
-        WHERE u.login = %s
-        """,
-        [login],
-    ).fetchone()
-    if row is None:
+    user = _user(conn.execute(f"{_USER} WHERE u.login = %s", [login]).fetchone())
+    if user is None:
         logins = [r[0] for r in conn.execute("SELECT login FROM res_users WHERE active AND NOT coalesce(share, false)")]
         return FieldProblem(field, login, _suggestion(login, logins) or "use the login of an active user of the CRM")
-    id_, login, partner_id, name, email, company_id, company_ids, active, share = row
-    if not active:
+    if not user.active:
         return FieldProblem(field, login, "the user is archived: use the login of an active user of the CRM")
-    if share:
+    if user.share:
         return FieldProblem(field, login, "it is a portal user: use the login of an internal user of the CRM")
-    return User(id_, login, partner_id, name, email, company_id, tuple(company_ids))
+    return user
+
+
+def user_with_id(conn: Connection, user_id: int) -> User | None:
+    """The user with an id, archived or not; None where it was deleted."""
+    return _user(conn.execute(f"{_USER} WHERE u.id = %s", [user_id]).fetchone())
+
+
+def _user(row: tuple[Any, ...] | None) -> User | None:
+    if row is None:
+        return None
+    id_, login, partner_id, name, email, company_id, company_ids, active, share = row
+    return User(id_, login, partner_id, name, email, company_id, tuple(company_ids), active, share)
 
 
 def has_group(conn: Connection, user_id: int, module: str, group: str) -> bool:
@@ -98,6 +129,12 @@ def find_team(conn: Connection, name: str, company_ids: Collection[int] | None) 
     shown = ", ".join(repr(n) for n in names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
     allowed = _suggestion(name, names) or (f"use one of {shown}" if names else "the CRM has no team: leave it empty")
     return FieldProblem("team", name, f"{allowed} (the word 'none' means no team)")
+
+
+def team_with_id(conn: Connection, team_id: int) -> Team | None:
+    """The team with an id, archived or not; None where it was deleted."""
+    row = conn.execute(f"SELECT {_TEAM} FROM crm_team t WHERE t.id = %s", [team_id]).fetchone()
+    return Team(*row) if row else None
 
 
 def default_team(conn: Connection, salesperson: User, acting: User, lead_type: str) -> Team | None:

@@ -11,6 +11,7 @@ from psycopg import Connection
 
 from lead_mining.crm import crons
 from lead_mining.crm.access import TABLES, TABLES_FOR_NOTICES
+from lead_mining.crm.checks import missing_tables
 from lead_mining.crm.privileges import column_grants, current_role, lacking
 
 _ON_CREATION = (
@@ -100,7 +101,10 @@ def _lead_properties(conn: Connection, team_id: int | None) -> list[str]:
 
 
 def _own_rules(conn: Connection) -> list[str]:
-    """Checks, unique indexes and triggers that Odoo 17 does not have, on tables that we insert into."""
+    """Checks, unique indexes and triggers that Odoo 17 does not have, on tables that we insert into.
+
+    A unique index of all columns of a many-to-many table is what old Odoos made in place of its primary key.
+    """
     rows = conn.execute(
         """
         WITH written AS (
@@ -115,6 +119,9 @@ def _own_rules(conn: Connection) -> list[str]:
         FROM written JOIN pg_index ON indrelid = written.oid AND indisunique AND NOT indisprimary
         JOIN pg_class i ON i.oid = indexrelid
         WHERE i.relname <> ALL(%s)
+          AND NOT (right(written.relname, 4) = '_rel' AND indnkeyatts = 2 AND indnatts = 2 AND indpred IS NULL
+                   AND indkey::int2[] @> ARRAY(SELECT attnum FROM pg_attribute
+                                               WHERE attrelid = written.oid AND attnum > 0 AND NOT attisdropped))
         UNION ALL
         SELECT relname, tgname, pg_get_triggerdef(t.oid)
         FROM written JOIN pg_trigger t ON tgrelid = written.oid AND NOT tgisinternal
@@ -131,7 +138,15 @@ def _own_rules(conn: Connection) -> list[str]:
 
 def _mail_queue(conn: Connection) -> list[str]:
     queue = crons.find(conn, *crons.MAIL_QUEUE)
-    if queue is None or queue.active:
+    if queue is None:
+        if missing_tables(conn, ["ir_cron"]):  # the embedded CRM sends no mails
+            return []
+        return [
+            "Odoo has no scheduled action that sends queued mails ('Mail: Email Queue Manager'), somebody deleted it:"
+            " the notices to salespeople and followers wait in Odoo's outgoing mails until somebody sends them there."
+            " To have it back, update Odoo's app mail"
+        ]
+    if queue.active:
         return []
     return [
         "Odoo's scheduled action that sends queued mails ('Mail: Email Queue Manager') is switched off: the notices to"

@@ -9,7 +9,6 @@ from psycopg import Connection, sql
 
 from lead_mining.crm.context import CrmContext
 from lead_mining.crm.sequence import next_number
-from lead_mining.exceptions import CrmError
 from lead_mining.request import MiningRequest
 
 State = Literal["draft", "error", "done"]
@@ -57,7 +56,7 @@ def create_request(conn: Connection, request: MiningRequest, context: CrmContext
     _relate(conn, request_id, "res_country", context.country_ids)
     _relate(conn, request_id, "res_country_state", context.state_ids)
     _relate(conn, request_id, "crm_iap_lead_role", context.role_ids)
-    _relate(conn, request_id, "crm_tag", _tag_ids(conn, context))
+    _relate(conn, request_id, "crm_tag", _named_tags(conn, context))
     _relate(
         conn, request_id, "crm_iap_lead_industry", context.industry_ids,
         "crm_iap_lead_industry_crm_iap_lead_mining_request_rel",
@@ -68,14 +67,12 @@ def create_request(conn: Connection, request: MiningRequest, context: CrmContext
 def set_state(
     conn: Connection, crm_request_id: int, acting_user_id: int, state: State, error_type: ErrorType | None = None
 ) -> None:
-    """Write the request's state and error type. Raises CrmError where somebody deleted the request."""
-    changed = conn.execute(
+    """Write the request's state and error type. Nothing where somebody deleted the request: its leads are kept."""
+    conn.execute(
         "UPDATE crm_iap_lead_mining_request SET state = %s, error_type = %s, write_uid = %s,"
         " write_date = now() AT TIME ZONE 'utc' WHERE id = %s",
         [state, error_type, acting_user_id, crm_request_id],
     )
-    if changed.rowcount == 0:
-        raise CrmError(f"The CRM has no mining request with id {crm_request_id}: it was deleted")
 
 
 def _relate(conn: Connection, request_id: int, other: str, ids: Sequence[int], table: str | None = None) -> None:
@@ -88,7 +85,18 @@ def _relate(conn: Connection, request_id: int, other: str, ids: Sequence[int], t
     )
 
 
-def _tag_ids(conn: Connection, context: CrmContext) -> list[int]:
+def tag_ids(conn: Connection, context: CrmContext, crm_request_id: int | None) -> list[int]:
+    """Ids of the tags that the request has now; without a request, of the context's, of which missing ones are made."""
+    if crm_request_id is None:
+        return sorted(_named_tags(conn, context))
+    query = """
+        SELECT crm_tag_id FROM crm_iap_lead_mining_request_crm_tag_rel WHERE crm_iap_lead_mining_request_id = %s
+        ORDER BY crm_tag_id
+    """
+    return [row[0] for row in conn.execute(query, [crm_request_id])]
+
+
+def _named_tags(conn: Connection, context: CrmContext) -> list[int]:
     """Ids of the context's tags, by name in any language; missing ones are made, in a random colour as in Odoo."""
     found = _find_tags(conn, context.tag_names)
     missing = sorted(set(context.tag_names) - found.keys())  # sorted: two runs at once must not wait for each other

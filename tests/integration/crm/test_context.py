@@ -6,10 +6,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from crm_people import set_alias_domain
+from crm_people import add_company, set_alias_domain
 from psycopg.types.json import Jsonb
+from scheduled_actions import add_cron
 
 from lead_mining import vocabulary
+from lead_mining.crm import crons
 from lead_mining.crm.context import CrmContext, resolve
 from lead_mining.exceptions import CrmError, FieldProblem, InvalidRequest
 from lead_mining.request import MiningRequest
@@ -41,15 +43,8 @@ def team_id(conn: psycopg.Connection, name: str) -> int:
     return int(scalar(conn, "SELECT id FROM crm_team WHERE name->>'en_US' = %s", name))
 
 
-def add_company(conn: psycopg.Connection) -> int:
-    return scalar(
-        conn,
-        "INSERT INTO res_company (name, partner_id, currency_id, layout_background, active)"
-        " VALUES ('Other', 1, 1, 'Blank', true) RETURNING id",
-    )
-
-
 def test_every_default(crm: psycopg.Connection) -> None:
+    add_cron(crm, *crons.MAIL_QUEUE)
     us = scalar(crm, "SELECT id FROM res_country WHERE code = 'US'")
     assert resolved(crm) == CrmContext(
         acting_user_id=ADMIN,

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from scheduled_actions import add_cron
 
 from lead_mining.crm import checks, crons
+from lead_mining.crm.access import TABLES
 from lead_mining.crm.checks import check_crm
 from lead_mining.crm.context import resolve
 from lead_mining.crm.preflight import preflight
@@ -20,6 +21,13 @@ from local_stack.environment import temporary_folder
 from local_stack.postgres import PostgresServer
 
 SALES = 1
+
+
+@pytest.fixture
+def crm(crm: psycopg.Connection) -> psycopg.Connection:
+    """As every Odoo, it has the scheduled action that sends mails; the dump comes without."""
+    add_cron(crm, *crons.MAIL_QUEUE)
+    return crm
 
 
 def problems(conn: psycopg.Connection) -> str:
@@ -306,11 +314,64 @@ def test_rules_of_the_crms_own(crm: psycopg.Connection) -> None:
     assert "mail_message has a rule that Odoo 17 does not have, 'x_stop': CREATE TRIGGER" in stop
 
 
+MANY_TO_MANY = [table for table, access in TABLES.items() if access.insert and table.endswith("_rel")]
+
+
+@pytest.mark.parametrize("table", MANY_TO_MANY)
+def test_an_upgraded_odoo_has_unique_indexes_in_place_of_primary_keys(crm: psycopg.Connection, table: str) -> None:
+    columns = TABLES[table].insert
+    run(
+        crm,
+        f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey",
+        f"CREATE UNIQUE INDEX one_way ON {table} ({', '.join(columns)})",
+        f"CREATE UNIQUE INDEX the_other ON {table} ({', '.join(reversed(columns))})",
+    )
+    assert preflight(crm, SALES) == []
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        "crm_tag_rel (tag_id)",
+        "crm_tag_rel (lead_id) INCLUDE (tag_id)",
+        "crm_tag_rel (lead_id, tag_id) WHERE tag_id = 1",
+        "crm_tag_rel (lead_id, (tag_id % 2))",
+        "crm_tag_rel (lead_id, lead_id)",
+        "crm_lead (name, active)",
+    ],
+)
+def test_other_unique_indexes_are_rules(crm: psycopg.Connection, index: str) -> None:
+    run(crm, f"CREATE UNIQUE INDEX x_own ON {index}")
+    (notice,) = preflight(crm, SALES)
+    assert f"the CRM's table {index.split()[0]} has a rule that Odoo 17 does not have, 'x_own'" in notice
+
+
+def test_a_third_column_makes_a_unique_index_of_two_a_rule(crm: psycopg.Connection) -> None:
+    run(crm, "ALTER TABLE crm_tag_rel ADD x_since date", "CREATE UNIQUE INDEX x_two ON crm_tag_rel (lead_id, tag_id)")
+    (notice,) = preflight(crm, SALES)
+    assert "'x_two'" in notice
+    run(crm, "ALTER TABLE crm_tag_rel DROP x_since")
+    assert preflight(crm, SALES) == []
+
+
 def test_a_mail_queue_that_is_switched_off(crm: psycopg.Connection, crm_kind: str) -> None:
     if crm_kind == "embedded":
         pytest.skip("it sends no mails")
-    add_cron(crm, *crons.MAIL_QUEUE, active=True)
     assert preflight(crm, None) == []
     crm.execute("UPDATE ir_cron SET active = false")
     (notice,) = preflight(crm, None)
     assert "'Mail: Email Queue Manager') is switched off" in notice
+
+
+@pytest.mark.parametrize("what_is_left", ["nothing", "its XML id"])
+def test_a_mail_queue_that_was_deleted(crm: psycopg.Connection, crm_kind: str, what_is_left: str) -> None:
+    run(crm, "DELETE FROM ir_model_data WHERE model = 'ir.cron' AND module = 'mail'")
+    if crm_kind == "embedded":  # which sends no mails
+        assert preflight(crm, None) == []
+        return
+    if what_is_left == "its XML id":
+        add_cron(crm, *crons.MAIL_QUEUE)
+    run(crm, "DELETE FROM ir_cron")
+    (notice,) = preflight(crm, None)
+    assert notice.startswith("Odoo has no scheduled action that sends queued mails ('Mail: Email Queue Manager')")
+    assert "switched off" not in notice

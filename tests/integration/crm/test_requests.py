@@ -166,5 +166,12 @@ def test_set_state(requested: Requested, rows: Rows, crm: psycopg.Connection) ->
     set_state(crm, id_, 2, "done")
     (row,) = rows(REQUEST, id_)
     assert (row["state"], row["error_type"], row["write_uid"]) == ("done", None, 2)
-    with pytest.raises(CrmError, match="no mining request with id 999999"):
-        set_state(crm, 999999, 2, "done")
+
+
+def test_a_request_that_was_deleted_has_no_state(requested: Requested, rows: Rows, crm: psycopg.Connection) -> None:
+    _, gone = requested()
+    _, other = requested()
+    crm.execute("DELETE FROM crm_iap_lead_mining_request WHERE id = %s", [gone])
+    set_state(crm, gone, 2, "done")
+    assert rows(REQUEST, gone) == []
+    assert [row["state"] for row in rows(REQUEST, other)] == ["draft"]
