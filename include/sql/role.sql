@@ -1,70 +1,143 @@
--- The role `lead_mining`: the least that lead mining needs in an Odoo 17's database, and no more. It can read what it
--- compares with, add leads with what belongs to them, and change its own requests; it cannot read passwords, keys or
--- system parameters, and it cannot delete anything of the CRM's.
+-- Two roles. `lead_mining` mines: it has the least that this needs in an Odoo 17's database, and no more. It can read
+-- what it compares with, add leads with what belongs to them, and change its own requests; it cannot read passwords,
+-- keys or system parameters, and it cannot delete anything. `lead_mining_owner`, whom nobody logs in as, owns the schema
+-- lead_mining with our own tables: so who mines can add to the credit ledger, and neither change nor unguard it.
 --
 -- A superuser runs this in the CRM's database, once and again after each upgrade of lead mining or of Odoo's apps:
 --     psql -d odoo -f role.sql
 --     psql -d odoo -c '\password lead_mining'
 -- and the Airflow connection lead_mining_crm is postgresql://lead_mining:PASSWORD@HOST:5432/odoo
+-- The migrations of our tables are in role_migrations.sql, beside this file.
 --
--- All in one transaction; run again, it takes back what is no longer needed. The schema lead_mining, with our own
--- tables, becomes the role's: who began with another role keeps all that is in it. PostgreSQL before 15 lets every role
--- create tables in the schema public; to close that: REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+-- All in one transaction; run again, it takes back what is no longer needed. Who began with another role, or with
+-- lead_mining as the owner, keeps all that is in the schema. PostgreSQL before 15 lets every role create tables in the
+-- schema public; to close that: REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
+\set ON_ERROR_STOP on
 BEGIN;
 SET LOCAL search_path TO pg_catalog; -- no function or operator that somebody else made
 SET LOCAL client_min_messages TO warning;
 
 DO $$
 BEGIN
+    PERFORM pg_advisory_xact_lock(1818583405); -- that of migrations.py
+    IF to_regrole('lead_mining_owner') IS NULL THEN
+        CREATE ROLE lead_mining_owner NOLOGIN;
+    END IF;
     IF to_regrole('lead_mining') IS NULL THEN
         CREATE ROLE lead_mining LOGIN;
+    END IF;
+    IF pg_has_role('lead_mining', 'lead_mining_owner', 'MEMBER')
+       OR (SELECT rolcreaterole FROM pg_roles WHERE rolname = 'lead_mining') THEN
+        RAISE EXCEPTION 'the role lead_mining could become lead_mining_owner, and change the credit ledger'
+            USING HINT = 'It is a superuser, may create roles, or is a member: take that from it, and run this again.';
     END IF;
     EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO lead_mining', current_database());
 END $$;
 
--- Our own schema.
+-- Our own schema: all that stands in it becomes lead_mining_owner's.
 CREATE SCHEMA IF NOT EXISTS lead_mining;
-ALTER SCHEMA lead_mining OWNER TO lead_mining;
-DROP VIEW IF EXISTS lead_mining.crm_setting;
+ALTER SCHEMA lead_mining OWNER TO lead_mining_owner;
+CREATE TABLE IF NOT EXISTS lead_mining.migration
+    (number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
 DO $$
 DECLARE
     ours regclass;
     routine regprocedure;
+    detail text;
 BEGIN
+    BEGIN
+        DROP VIEW IF EXISTS lead_mining.crm_setting; -- made anew below
+    EXCEPTION WHEN wrong_object_type OR dependent_objects_still_exist THEN
+        GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+        RAISE EXCEPTION 'lead_mining.crm_setting is not as role.sql made it: %', SQLERRM
+            USING DETAIL = detail, HINT = 'Look at what stands there, drop it, and run this again.';
+    END;
     FOR ours IN
-        SELECT oid FROM pg_class WHERE relnamespace = 'lead_mining'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+        SELECT oid FROM pg_class
+        WHERE relnamespace = 'lead_mining'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+          AND relowner <> 'lead_mining_owner'::regrole
     LOOP
-        EXECUTE format('ALTER TABLE %s OWNER TO lead_mining', ours);
+        EXECUTE format('ALTER TABLE %s OWNER TO lead_mining_owner', ours);
     END LOOP;
-    -- We make no SECURITY DEFINER routine: one that stands there is somebody else's, and is not to run as the role.
-    FOR routine IN SELECT oid FROM pg_proc WHERE pronamespace = 'lead_mining'::regnamespace AND NOT prosecdef
+    -- Another SECURITY DEFINER routine than ours is somebody else's, and is not to run as the owner.
+    FOR routine IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'lead_mining'::regnamespace AND proowner <> 'lead_mining_owner'::regrole
+          AND (NOT prosecdef OR oid IN (to_regprocedure('lead_mining.ledger_post()'),
+                                        to_regprocedure('lead_mining.ledger_lock(text)')))
     LOOP
-        EXECUTE format('ALTER ROUTINE %s OWNER TO lead_mining', routine);
+        EXECUTE format('ALTER ROUTINE %s OWNER TO lead_mining_owner', routine);
     END LOOP;
 END $$;
 
--- The database's owner, as whom Odoo works and makes its backups, can read what is ours, now and after migrations.
-REVOKE ALL ON SCHEMA lead_mining FROM PUBLIC;
-DO $$
-DECLARE
-    owner text := (SELECT quote_ident(rolname) FROM pg_database d JOIN pg_roles r ON r.oid = datdba
-                   WHERE datname = current_database());
+-- The migrations run with the owner's rights. SECURITY DEFINER, as from a function there is no way back to the
+-- superuser: who owned the schema before may have left triggers or defaults that want to go there.
+CREATE PROCEDURE pg_temp.apply_migration(new_number integer, new_name text, migration text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    EXECUTE format('GRANT USAGE ON SCHEMA lead_mining TO %s', owner);
-    EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA lead_mining TO %s', owner);
-    EXECUTE format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA lead_mining TO %s', owner);
-    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE lead_mining IN SCHEMA lead_mining'
-                   ' GRANT SELECT ON TABLES TO %s', owner);
-    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE lead_mining IN SCHEMA lead_mining'
-                   ' GRANT SELECT ON SEQUENCES TO %s', owner);
+    IF NOT EXISTS (SELECT FROM lead_mining.migration WHERE number = new_number) THEN
+        EXECUTE migration;
+        INSERT INTO lead_mining.migration (number, name) VALUES (new_number, new_name);
+        SET CONSTRAINTS ALL IMMEDIATE; -- nothing is left to run at commit, when the rights are the superuser's again
+        RAISE INFO 'applied %', new_name;
+    END IF;
 END $$;
+ALTER PROCEDURE pg_temp.apply_migration OWNER TO lead_mining_owner;
+\ir role_migrations.sql
+DROP PROCEDURE pg_temp.apply_migration;
 
 -- System parameters may be secrets: of them, these alone. The barrier keeps functions of the role's from the others.
 CREATE VIEW lead_mining.crm_setting WITH (security_barrier) AS
 SELECT key, value FROM public.ir_config_parameter
 WHERE key IN ('crm.iap.lead.enrich.setting', 'crm.pls_fields', 'web.base.url');
-GRANT SELECT ON lead_mining.crm_setting TO lead_mining;
+
+-- The database's owner, as whom Odoo works and makes its backups, can read what is ours, now and after migrations.
+REVOKE ALL ON SCHEMA lead_mining FROM PUBLIC, lead_mining;
+DO $$
+DECLARE
+    owner text := (SELECT quote_ident(rolname) FROM pg_database d JOIN pg_roles r ON r.oid = datdba
+                   WHERE datname = current_database());
+    kind text;
+BEGIN
+    EXECUTE format('GRANT USAGE ON SCHEMA lead_mining TO %s', owner);
+    FOREACH kind IN ARRAY ARRAY['TABLES', 'SEQUENCES'] LOOP
+        EXECUTE format('GRANT SELECT ON ALL %s IN SCHEMA lead_mining TO %s', kind, owner);
+        EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE lead_mining_owner IN SCHEMA lead_mining'
+                       ' GRANT SELECT ON %s TO %s', kind, owner);
+        EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE lead_mining IN SCHEMA lead_mining'
+                       ' REVOKE SELECT ON %s FROM %s', kind, owner); -- of the time when it was the owner
+    END LOOP;
+END $$;
+
+-- Who mines reads our tables, adds to them, and changes what is not settled yet. Ids and times are the database's, and
+-- what follows from a transaction of the ledger is written by ledger_post, with its owner's rights.
+REVOKE ALL ON ALL TABLES IN SCHEMA lead_mining FROM PUBLIC, lead_mining;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA lead_mining FROM PUBLIC, lead_mining;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA lead_mining FROM PUBLIC, lead_mining;
+GRANT USAGE ON SCHEMA lead_mining TO lead_mining;
+GRANT SELECT ON ALL TABLES IN SCHEMA lead_mining TO lead_mining;
+GRANT INSERT (run_key, request, context, provider, credit_account, dry_run, lead_number, max_cost, needs_approval,
+    crm_request_id, request_number, saved_search, search_budget) ON lead_mining.run TO lead_mining;
+GRANT UPDATE (lead_number, max_cost, needs_approval, approved_by) ON lead_mining.run TO lead_mining;
+GRANT INSERT (run_id, step, result) ON lead_mining.run_step TO lead_mining;
+GRANT INSERT (run_id, page_number, asked, found, charged, next_cursor, body) ON lead_mining.raw_page TO lead_mining;
+GRANT INSERT (run_id, position, page_number, company, contacts) ON lead_mining.candidate TO lead_mining;
+GRANT UPDATE (state, company, contacts, lead_id, note_message_id) ON lead_mining.candidate TO lead_mining;
+GRANT INSERT (candidate_id, kind, value) ON lead_mining.candidate_key TO lead_mining;
+GRANT INSERT (run_id, candidate_id, contact_index, step, rule, field, value, severity, duplicate_of, record) ON
+    lead_mining.rejection TO lead_mining;
+GRANT INSERT (run_id, page_number, provider, asked, most, balance_before, pending_until, asked_at) ON
+    lead_mining.provider_call TO lead_mining;
+GRANT UPDATE (state, charged, pending_until, error, settled_by, ended_at) ON lead_mining.provider_call TO lead_mining;
+GRANT INSERT (name, provider_conn_id, monthly_budget, low_balance, refund_days, notify) ON lead_mining.credit_account TO
+    lead_mining;
+GRANT UPDATE (provider_conn_id, monthly_budget, low_balance, refund_days, notify, notice_sent) ON
+    lead_mining.credit_account TO lead_mining;
+GRANT INSERT (account, reported, expected, unsettled_calls) ON lead_mining.balance_report TO lead_mining;
+GRANT INSERT (key, kind, owner, credits, hold_id, run_id, reference, candidate_id, call_id) ON
+    lead_mining.ledger_transaction TO lead_mining;
+GRANT EXECUTE ON FUNCTION lead_mining.ledger_lock(text) TO lead_mining;
 
 -- The CRM's tables, column by column.
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM lead_mining;

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from crm_people import TEAM_DEFAULT, follow, set_alias_domain
-from psycopg import errors
+from crm_role import apply_role, is_refused, logged_in
 from psycopg.conninfo import make_conninfo
 from scheduled_actions import add_cron
 
@@ -29,8 +28,6 @@ from lead_mining.summary import summary
 from local_stack.postgres import client_binary
 from provider_simulator.testing import Simulator, running_simulator
 
-ROLE_SQL = files("lead_mining.sql").joinpath("role.sql").read_text(encoding="utf-8")
-PASSWORD = "the-administrator-sets-it"
 KEY = "lead_mining/least"
 
 
@@ -48,23 +45,18 @@ def owner(crm_dsn: str) -> Iterator[psycopg.Connection]:
         yield conn
 
 
-def apply_role(owner: psycopg.Connection) -> None:
-    owner.execute(ROLE_SQL)  # type: ignore[arg-type]
-    owner.execute(f"ALTER ROLE lead_mining PASSWORD '{PASSWORD}'")  # type: ignore[arg-type]
-
-
 @pytest.fixture
-def as_role(owner: psycopg.Connection, crm_dsn: str) -> Iterator[psycopg.Connection]:
+def as_role(owner: psycopg.Connection) -> Iterator[psycopg.Connection]:
     """The role, logged in."""
-    apply_role(owner)
-    with psycopg.connect(make_conninfo(crm_dsn, user="lead_mining", password=PASSWORD), autocommit=True) as conn:
+    assert apply_role(owner) == [name for name, _ in migrations().values()]
+    with logged_in(owner) as conn:
         yield conn
 
 
 @pytest.fixture
 def ready(as_role: psycopg.Connection) -> psycopg.Connection:
-    """The role, with our schema made by itself and 1,000 credits."""
-    assert migrate(as_role) == [name for name, _ in migrations().values()]
+    """The role, with 1,000 credits."""
+    assert migrate(as_role) == []
     with as_role.transaction():
         ledger.top_up(as_role, "default", 1000, key="trial", reference="trial")
     return as_role
@@ -82,7 +74,7 @@ def mine(ready: psycopg.Connection, simulator: Simulator, tmp_path: Path) -> Cal
         pipeline.validate(ready, run_id, tmp_path)
         pipeline.deduplicate(ready, run_id)
         pipeline.debit_credits(ready, run_id)
-        loaded = pipeline.load_leads(ready, run_id)["leads"]
+        loaded = int(pipeline.load_leads(ready, run_id)["leads"])
         assert pipeline.write_enrichment_notes(ready, run_id) == {"notes": loaded}
         pipeline.release(ready, key)
         came_to = summary(ready, key)
@@ -94,7 +86,7 @@ def mine(ready: psycopg.Connection, simulator: Simulator, tmp_path: Path) -> Cal
 
 
 def count(conn: psycopg.Connection, query: str) -> int:
-    row = conn.execute(query).fetchone()  # type: ignore[arg-type]
+    row = conn.execute(query).fetchone()
     assert row is not None
     return int(row[0])
 
@@ -168,62 +160,32 @@ def test_notices_are_seen(owner: psycopg.Connection, ready: psycopg.Connection) 
     assert preflight(ready, 1) == []
 
 
-def test_who_began_with_another_role_keeps_everything(
-    owner: psycopg.Connection, crm_dsn: str, mine: Callable[..., int]
-) -> None:
-    owner.execute("DROP SCHEMA lead_mining CASCADE")
-    migrate(owner)
-    with owner.transaction():
-        ledger.top_up(owner, "default", 500, key="before", reference="before")
-    apply_role(owner)
-    with psycopg.connect(make_conninfo(crm_dsn, user="lead_mining", password=PASSWORD), autocommit=True) as conn:
-        assert migrate(conn) == []
-        assert ledger.balance(conn, "default").available == 500
-        conn.execute("CREATE TABLE lead_mining.next_migration (id integer)")
-        conn.execute("ALTER TABLE lead_mining.run ADD next_migration integer")
-        conn.execute("ALTER FUNCTION lead_mining.ledger_post() COST 200")
-    mine()
-
-
 def test_the_databases_owner_can_back_it_up(
     crm_dsn: str, owner: psycopg.Connection, mine: Callable[..., int], tmp_path: Path
 ) -> None:
     owner.execute("DROP ROLE IF EXISTS crm_owner")
     owner.execute("CREATE ROLE crm_owner LOGIN PASSWORD 'owns'")
-    owner.execute(f"ALTER DATABASE {owner.info.dbname} OWNER TO crm_owner")  # type: ignore[arg-type]
+    owner.execute(f"ALTER DATABASE {owner.info.dbname} OWNER TO crm_owner")
     apply_role(owner)
     mine()
-    owner.execute("SET ROLE lead_mining")
+    owner.execute("SET ROLE lead_mining_owner")
     owner.execute("CREATE TABLE lead_mining.next_migration (id serial)")
     owner.execute("RESET ROLE")
-    dump = ["--schema", "lead_mining", "--exclude-table", "lead_mining.crm_setting", "-f", str(tmp_path / "dump.sql")]
+    dump = ["--schema", "lead_mining", "-f", str(tmp_path / "dump.sql")]
     as_owner = make_conninfo(crm_dsn, user="crm_owner", password="owns")
     subprocess.run([client_binary("pg_dump"), *dump, "-d", as_owner], check=True)
     assert "COPY lead_mining.run " in (tmp_path / "dump.sql").read_text(encoding="utf-8")
-    owner.execute(f"ALTER DATABASE {owner.info.dbname} OWNER TO CURRENT_USER")  # type: ignore[arg-type]
+    owner.execute(f"ALTER DATABASE {owner.info.dbname} OWNER TO CURRENT_USER")
     owner.execute("DROP OWNED BY crm_owner")
     owner.execute("DROP ROLE crm_owner")
 
 
-def test_a_routine_that_somebody_else_put_there_does_not_run_as_the_role(owner: psycopg.Connection) -> None:
-    owner.execute("CREATE SCHEMA lead_mining")
-    owner.execute("CREATE FUNCTION lead_mining.trap() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'")
-    apply_role(owner)
-    assert (
-        count(owner, "SELECT count(*) FROM pg_proc WHERE proname = 'trap' AND proowner = 'lead_mining'::regrole") == 0
-    )
-
-
-def test_without_the_schema_the_role_file_is_named(crm_dsn: str, owner: psycopg.Connection) -> None:
-    apply_role(owner)
+def test_without_the_schema_the_role_file_is_named(as_role: psycopg.Connection, owner: psycopg.Connection) -> None:
     owner.execute("DROP SCHEMA lead_mining CASCADE")
-    with (
-        psycopg.connect(make_conninfo(crm_dsn, user="lead_mining", password=PASSWORD)) as conn,
-        pytest.raises(
-            CrmError, match=r"'lead_mining' may not create the schema lead_mining .* run include/sql/role.sql"
-        ),
+    with pytest.raises(
+        CrmError, match=r"'lead_mining' may not create the schema lead_mining .* run include/sql/role.sql"
     ):
-        migrate(conn)
+        migrate(as_role)
 
 
 # -- what it is
@@ -242,12 +204,12 @@ def granted_columns(conn: psycopg.Connection) -> set[tuple[str, str, str]]:
 
 
 def granted_relations(conn: psycopg.Connection) -> set[tuple[str, str]]:
-    """(table, view or sequence, privilege) of all that it was granted as a whole, in all schemas but its own tables."""
+    """(table, view or sequence, privilege) of all that it was granted as a whole, but for our own tables."""
     rows = conn.execute(
         """
         SELECT c.oid::regclass::text, acl.privilege_type
         FROM pg_class c, aclexplode(c.relacl) AS acl
-        WHERE acl.grantee = 'lead_mining'::regrole AND c.relowner <> 'lead_mining'::regrole
+        WHERE acl.grantee = 'lead_mining'::regrole AND c.relowner <> 'lead_mining_owner'::regrole
         """
     )
     return set(rows.fetchall())
@@ -275,16 +237,16 @@ def test_it_has_exactly_what_the_list_says(owner: psycopg.Connection, times: int
         owner.execute("GRANT ALL ON SEQUENCE res_users_id_seq TO lead_mining")
 
 
-def test_it_owns_its_schema_and_nothing_else(ready: psycopg.Connection, owner: psycopg.Connection) -> None:
-    rows = owner.execute(
-        "SELECT DISTINCT relnamespace::regnamespace::text FROM pg_class WHERE relowner = 'lead_mining'::regrole"
-    )
-    assert {row[0] for row in rows} <= {"lead_mining", "pg_toast"}
-    role = owner.execute(
-        "SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolcanlogin FROM pg_roles"
-        " WHERE rolname = 'lead_mining'"
-    ).fetchone()
-    assert role == (False, False, False, False, False, True)
+def test_it_owns_nothing_and_is_nobody_else(ready: psycopg.Connection, owner: psycopg.Connection) -> None:
+    assert count(owner, "SELECT count(*) FROM pg_class WHERE relowner = 'lead_mining'::regrole") == 0
+    assert count(owner, "SELECT count(*) FROM pg_proc WHERE proowner = 'lead_mining'::regrole") == 0
+    assert count(owner, "SELECT count(*) FROM pg_auth_members WHERE member = 'lead_mining'::regrole") == 0
+    assert count(owner, "SELECT count(*) FROM pg_auth_members WHERE roleid = 'lead_mining_owner'::regrole") == 0
+    roles = owner.execute(
+        "SELECT rolname, rolcanlogin FROM pg_roles WHERE rolname IN ('lead_mining', 'lead_mining_owner')"
+        " AND NOT (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls) ORDER BY 1"
+    ).fetchall()
+    assert roles == [("lead_mining", True), ("lead_mining_owner", False)]
 
 
 def test_the_settings_it_can_read(ready: psycopg.Connection, owner: psycopg.Connection) -> None:
@@ -301,12 +263,12 @@ def test_the_settings_it_can_read(ready: psycopg.Connection, owner: psycopg.Conn
 def test_a_function_of_its_own_sees_no_other_setting(ready: psycopg.Connection) -> None:
     ready.execute(
         """
-        CREATE FUNCTION lead_mining.peek(key text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS
+        CREATE FUNCTION pg_temp.peek(key text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS
         $$ BEGIN IF key <> ALL ('{crm.iap.lead.enrich.setting,crm.pls_fields,web.base.url}') THEN
                RAISE EXCEPTION 'saw %', key; END IF; RETURN true; END $$
         """
     )
-    ready.execute("SELECT * FROM lead_mining.crm_setting WHERE lead_mining.peek(key)")
+    ready.execute("SELECT * FROM lead_mining.crm_setting WHERE pg_temp.peek(key)")
 
 
 FORBIDDEN = (
@@ -349,12 +311,4 @@ FORBIDDEN = (
 
 
 def test_all_else_is_refused(ready: psycopg.Connection) -> None:
-    def is_refused(statement: str) -> bool:
-        try:
-            with ready.transaction(force_rollback=True):
-                ready.execute(statement)  # type: ignore[arg-type]
-        except errors.InsufficientPrivilege:
-            return True
-        return False
-
-    assert [statement for statement in FORBIDDEN if not is_refused(statement)] == []
+    assert [statement for statement in FORBIDDEN if not is_refused(ready, statement)] == []

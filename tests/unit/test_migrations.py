@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,20 @@ def test_one_number_twice_is_refused(folder: Path) -> None:
     (folder / "0001_uno.sql").write_text("SELECT 1", encoding="utf-8")
     with pytest.raises(ValueError, match=r"two migrations have the number 1: 0001_\w+\.sql and 0001_\w+\.sql"):
         migrations.migrations()
+
+
+def test_the_superusers_file_holds_them_all_as_they_are() -> None:
+    made = files("lead_mining.sql").joinpath("role_migrations.sql").read_text(encoding="utf-8")
+    assert made == migrations.as_psql(), "run: python -m lead_mining.migrations > include/sql/role_migrations.sql"
+    for number, (name, sql) in migrations.migrations().items():
+        assert f"CALL pg_temp.apply_migration({number}, '{name}', $migration$\n{sql.rstrip()}\n$migration$);" in made
+
+
+def test_the_superusers_file_hands_each_over_as_one_text(folder: Path) -> None:
+    (folder / "0002_two.sql").write_text("SELECT 'it''s', $$ü$$, :x;\n", encoding="utf-8")
+    (folder / "0001_one.sql").write_text("SELECT 1;", encoding="utf-8")
+    _, *calls = migrations.as_psql().split("\n\n")
+    assert calls == [
+        "CALL pg_temp.apply_migration(1, '0001_one.sql', $migration$\nSELECT 1;\n$migration$);",
+        "CALL pg_temp.apply_migration(2, '0002_two.sql', $migration$\nSELECT 'it''s', $$ü$$, :x;\n$migration$);\n",
+    ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -78,9 +78,60 @@ def test_mining_asks_for_a_schema_that_is_there_and_new_enough(empty: psycopg.Co
         migrations.check_migrated(empty)
 
 
-def test_a_role_that_may_not_use_the_schema_is_told(empty: psycopg.Connection[Any]) -> None:
+@pytest.mark.parametrize("grant", ["SELECT 1", "GRANT USAGE ON SCHEMA lead_mining TO stranger"])
+@pytest.mark.parametrize("do", [migrations.migrate, migrations.check_migrated])
+def test_a_role_that_may_not_use_the_schema_is_told(
+    empty: psycopg.Connection[Any], grant: LiteralString, do: Callable[[psycopg.Connection[Any]], object]
+) -> None:
     migrate(empty)
     empty.execute("CREATE ROLE stranger")
+    empty.execute(grant)
     empty.execute("SET LOCAL ROLE stranger")
     with pytest.raises(CrmError, match=r"'stranger' may not use the schema lead_mining: .*role\.sql"):
-        migrations.check_migrated(empty)
+        do(empty)
+
+
+@pytest.fixture
+def miner(empty: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+    """A role that may read our schema and is not its owner."""
+    migrate(empty)
+    empty.execute("CREATE ROLE miner")
+    empty.execute("GRANT USAGE ON SCHEMA lead_mining TO miner")
+    empty.execute("GRANT SELECT ON ALL TABLES IN SCHEMA lead_mining TO miner")
+    empty.execute("SET LOCAL ROLE miner")
+    return empty
+
+
+def test_a_role_that_is_not_the_owner_needs_nothing_where_nothing_is_pending(miner: psycopg.Connection[Any]) -> None:
+    assert migrate(miner) == []
+    migrations.check_migrated(miner)
+
+
+def test_a_role_that_is_not_the_owner_is_told_who_can(
+    miner: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = migrations.migrations()
+    later = {len(good) + 1: ("9998_later.sql", "SELECT 1"), len(good) + 2: ("9999_last.sql", "SELECT 1")}
+    monkeypatch.setattr(migrations, "migrations", lambda: good | later)
+    wanted = (
+        r"without 9998_later\.sql, 9999_last\.sql: it is postgres's, so let a superuser run include/sql/role\.sql again"
+    )
+    for do in (migrate, migrations.check_migrated):
+        with pytest.raises(CrmError, match=wanted):
+            do(miner)
+
+
+def test_a_plain_role_that_owns_the_ledger_is_warned_of(
+    empty: psycopg.Connection[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    migrate(empty)
+    migrations.check_migrated(empty)
+    assert caplog.messages == []
+    empty.execute("CREATE ROLE former")
+    empty.execute("ALTER SCHEMA lead_mining OWNER TO former")
+    for table in ("migration", "ledger_entry"):
+        empty.execute(f"ALTER TABLE lead_mining.{table} OWNER TO former")
+    empty.execute("SET LOCAL ROLE former")
+    migrations.check_migrated(empty)
+    (message,) = caplog.messages
+    assert message.startswith("The role 'former' owns the credit ledger, and so could switch off")

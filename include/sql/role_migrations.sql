@@ -1,0 +1,474 @@
+-- Made of migrations/ by `python -m lead_mining.migrations`, for role.sql.
+
+CALL pg_temp.apply_migration(1, '0001_runs_and_candidates.sql', $migration$
+-- What a run did, asked, received and decided. Personal data stands in raw_page, candidate and rejection only.
+
+CREATE TABLE lead_mining.run (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_key           text NOT NULL UNIQUE,            -- Airflow's dag_id/run_id: the same run is the same row
+    request           jsonb NOT NULL,                  -- the MiningRequest, validated
+    context           jsonb NOT NULL,                  -- the CRM ids that the request's names stand for
+    provider          text NOT NULL,                   -- connection id
+    credit_account    text NOT NULL,
+    dry_run           boolean NOT NULL,
+    lead_number       integer NOT NULL CHECK (lead_number > 0),  -- as asked, or trimmed to what is affordable
+    max_cost          integer NOT NULL CHECK (max_cost >= 0),
+    needs_approval    boolean NOT NULL,
+    approved_by       text,
+    crm_request_id    integer,                         -- crm_iap_lead_mining_request.id; null for a dry run
+    request_number    text,                            -- LMR001; null for a dry run
+    created_at        timestamptz NOT NULL DEFAULT now()
+);
+
+-- The result of each step, committed together with the step's work: a step that has its row is never done again.
+CREATE TABLE lead_mining.run_step (
+    run_id            bigint NOT NULL REFERENCES lead_mining.run,
+    step              text NOT NULL,
+    result            jsonb NOT NULL,
+    finished_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (run_id, step)
+);
+
+-- Each answer of the provider as received, with what it charged, before the next is asked for.
+CREATE TABLE lead_mining.raw_page (
+    run_id            bigint NOT NULL REFERENCES lead_mining.run,
+    page_number       integer NOT NULL CHECK (page_number > 0),
+    asked             integer NOT NULL CHECK (asked > 0),        -- companies asked for
+    found             integer NOT NULL CHECK (found >= 0),       -- companies received
+    charged           integer NOT NULL CHECK (charged >= 0),     -- credits the provider took
+    next_cursor       text,
+    body              jsonb NOT NULL,
+    received_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (run_id, page_number)
+);
+
+CREATE TABLE lead_mining.candidate (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id            bigint NOT NULL REFERENCES lead_mining.run,
+    position          integer NOT NULL,                -- order of the provider, from 1
+    page_number       integer NOT NULL,
+    state             text NOT NULL DEFAULT 'extracted' CHECK (state IN ('extracted', 'valid', 'accepted', 'rejected', 'loaded')),
+    company           jsonb NOT NULL,                  -- providers.base.Company; contacts that were rejected are taken out
+    contacts          integer NOT NULL CHECK (contacts >= 0),
+    cost              integer GENERATED ALWAYS AS (1 + contacts) STORED,
+    lead_id           integer UNIQUE,                  -- crm_lead.id once loaded
+    note_message_id   integer UNIQUE,                  -- mail_message.id once the note is written
+    UNIQUE (run_id, position),
+    FOREIGN KEY (run_id, page_number) REFERENCES lead_mining.raw_page,
+    CHECK ((state = 'loaded') = (lead_id IS NOT NULL))
+);
+
+-- By what a candidate is recognised: normalised reveal_id, domain, e-mail, phone.
+CREATE TABLE lead_mining.candidate_key (
+    candidate_id      bigint NOT NULL REFERENCES lead_mining.candidate,
+    kind              text NOT NULL CHECK (kind IN ('reveal_id', 'domain', 'email', 'phone')),
+    value             text NOT NULL,
+    PRIMARY KEY (candidate_id, kind, value)
+);
+CREATE INDEX candidate_key_by_value ON lead_mining.candidate_key (kind, value);
+
+-- Why a candidate, or one of its contacts, was not loaded. Never lost.
+CREATE TABLE lead_mining.rejection (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id            bigint NOT NULL REFERENCES lead_mining.run,
+    candidate_id      bigint REFERENCES lead_mining.candidate,   -- null: the record could not be read as a company
+    contact_index     integer,                         -- set: one contact of the candidate, from 0, as extracted
+    step              text NOT NULL CHECK (step IN ('extract', 'validate', 'deduplicate', 'debit_credits', 'load_leads')),
+    rule              text NOT NULL,                   -- the expectation, or the key that is a duplicate
+    field             text,
+    value             text,
+    severity          text NOT NULL CHECK (severity IN ('reject', 'warn')),
+    duplicate_of      text,                            -- 'crm.lead 12', 'candidate 34', 'bought in LMR001'
+    record            jsonb,                           -- the raw record, or the contact, that was left out
+    created_at        timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX rejection_by_run ON lead_mining.rejection (run_id, step, rule);
+CREATE INDEX rejection_by_candidate ON lead_mining.rejection (candidate_id);
+$migration$);
+
+CALL pg_temp.apply_migration(2, '0002_credits.sql', $migration$
+-- The credit ledger: double entry, append-only, kept true by the database itself.
+--
+-- There is one way to move credits: INSERT a row into ledger_transaction. The trigger ledger_post then writes the two
+-- entries, the two balances and the hold. Every other write to these tables is refused, to their owner too.
+--   top_up   issued    -> available   credits bought
+--   hold     available -> held        set aside for a run; opens a row of `hold`, which has the transaction's id
+--   capture  held      -> spent       paid for leads and contacts that were loaded
+--   release  held      -> available   given back
+-- The row of an account's `available` bucket is the lock of the whole account: take it first, before any hold.
+
+CREATE TABLE lead_mining.ledger_account (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    owner             text NOT NULL CHECK (length(owner) BETWEEN 1 AND 200),  -- the credit account's name
+    bucket            text NOT NULL CHECK (bucket IN ('available', 'held', 'spent', 'issued')),
+    balance           bigint NOT NULL DEFAULT 0,       -- credits; always the sum of the account's entries
+    UNIQUE (owner, bucket),
+    CHECK (balance >= 0 OR bucket = 'issued')          -- issued: the counterpart of top-ups, so never above zero
+);
+
+CREATE TABLE lead_mining.ledger_transaction (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key               text NOT NULL UNIQUE CHECK (length(key) BETWEEN 1 AND 300),  -- idempotency: the same key is done once
+    kind              text NOT NULL CHECK (kind IN ('top_up', 'hold', 'capture', 'release')),
+    owner             text NOT NULL,
+    credits           integer NOT NULL CHECK (credits > 0),
+    hold_id           bigint,                          -- what is captured or released
+    run_id            bigint REFERENCES lead_mining.run,           -- whom a hold is for; null outside a run
+    reference         text CHECK (length(reference) BETWEEN 1 AND 200),  -- payment of a top-up
+    created_at        timestamptz NOT NULL DEFAULT now(),
+    CHECK ((kind IN ('capture', 'release')) = (hold_id IS NOT NULL)),
+    CHECK ((kind = 'top_up') = (reference IS NOT NULL)),
+    CHECK (kind = 'hold' OR run_id IS NULL)
+);
+
+CREATE TABLE lead_mining.ledger_entry (
+    transaction_id    bigint NOT NULL REFERENCES lead_mining.ledger_transaction,
+    account_id        bigint NOT NULL REFERENCES lead_mining.ledger_account,
+    amount            bigint NOT NULL CHECK (amount <> 0),
+    balance_after     bigint NOT NULL,
+    PRIMARY KEY (transaction_id, account_id)
+);
+CREATE INDEX ledger_entry_by_account ON lead_mining.ledger_entry (account_id, transaction_id);
+
+CREATE TABLE lead_mining.hold (
+    id                bigint PRIMARY KEY REFERENCES lead_mining.ledger_transaction,
+    owner             text NOT NULL,
+    run_id            bigint,
+    credits           integer NOT NULL CHECK (credits > 0),
+    captured          integer NOT NULL DEFAULT 0 CHECK (captured >= 0),
+    released          integer NOT NULL DEFAULT 0 CHECK (released >= 0),
+    remaining         integer NOT NULL GENERATED ALWAYS AS (credits - captured - released) STORED CHECK (remaining >= 0),
+    expires_at        timestamptz NOT NULL             -- from then on reconciliation may release it
+);
+CREATE INDEX hold_by_run ON lead_mining.hold (run_id);
+CREATE INDEX hold_open_by_expiry ON lead_mining.hold (expires_at) WHERE remaining > 0;
+ALTER TABLE lead_mining.ledger_transaction ADD FOREIGN KEY (hold_id) REFERENCES lead_mining.hold;
+CREATE INDEX ledger_transaction_by_hold ON lead_mining.ledger_transaction (hold_id) WHERE hold_id IS NOT NULL;
+
+CREATE FUNCTION lead_mining.ledger_post() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    source text := CASE NEW.kind WHEN 'top_up' THEN 'issued' WHEN 'hold' THEN 'available' ELSE 'held' END;
+    target text := CASE NEW.kind WHEN 'hold' THEN 'held' WHEN 'capture' THEN 'spent' ELSE 'available' END;
+BEGIN
+    IF NEW.kind = 'top_up' THEN  -- the first one opens the account
+        INSERT INTO lead_mining.ledger_account (owner, bucket)
+        SELECT NEW.owner, bucket FROM unnest(ARRAY['available', 'held', 'spent', 'issued']) AS bucket
+        ON CONFLICT DO NOTHING;
+    END IF;
+    PERFORM FROM lead_mining.ledger_account WHERE owner = NEW.owner AND bucket = 'available' FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'credit account "%" does not exist', NEW.owner USING ERRCODE = 'foreign_key_violation';
+    END IF;
+
+    WITH moved AS (
+        UPDATE lead_mining.ledger_account
+        SET balance = balance + CASE bucket WHEN source THEN -NEW.credits ELSE NEW.credits END
+        WHERE owner = NEW.owner AND bucket IN (source, target)
+        RETURNING id, bucket, balance
+    )
+    INSERT INTO lead_mining.ledger_entry (transaction_id, account_id, amount, balance_after)
+    SELECT NEW.id, id, CASE bucket WHEN source THEN -NEW.credits ELSE NEW.credits END, balance FROM moved;
+
+    IF NEW.kind = 'hold' THEN
+        INSERT INTO lead_mining.hold (id, owner, run_id, credits, expires_at)
+        VALUES (NEW.id, NEW.owner, NEW.run_id, NEW.credits, NEW.created_at + interval '4320 hours');  -- as Odoo's IAP
+    ELSIF NEW.kind IN ('capture', 'release') THEN
+        UPDATE lead_mining.hold
+        SET captured = captured + CASE NEW.kind WHEN 'capture' THEN NEW.credits ELSE 0 END,
+            released = released + CASE NEW.kind WHEN 'release' THEN NEW.credits ELSE 0 END
+        WHERE id = NEW.hold_id AND owner = NEW.owner;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'hold % of credit account "%" does not exist', NEW.hold_id, NEW.owner
+                USING ERRCODE = 'foreign_key_violation';
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER ledger_post AFTER INSERT ON lead_mining.ledger_transaction
+    FOR EACH ROW EXECUTE FUNCTION lead_mining.ledger_post();
+
+-- The proof at commit: whatever wrote it, a transaction has two entries that sum to zero.
+CREATE FUNCTION lead_mining.ledger_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    checked bigint;
+    entries bigint;
+    total   numeric;
+BEGIN
+    IF TG_TABLE_NAME = 'ledger_entry' THEN
+        checked := NEW.transaction_id;
+    ELSE
+        checked := NEW.id;
+    END IF;
+    SELECT count(*), coalesce(sum(amount), 0) INTO entries, total FROM lead_mining.ledger_entry WHERE transaction_id = checked;
+    IF entries <> 2 OR total <> 0 THEN
+        RAISE EXCEPTION 'ledger transaction % is not balanced: % entries with sum %', checked, entries, total
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER ledger_balanced AFTER INSERT ON lead_mining.ledger_transaction DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION lead_mining.ledger_balanced();
+CREATE CONSTRAINT TRIGGER ledger_balanced AFTER INSERT ON lead_mining.ledger_entry DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION lead_mining.ledger_balanced();
+
+CREATE FUNCTION lead_mining.ledger_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the ledger refuses % on %.%', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege',
+              HINT = 'Credits move by INSERT INTO lead_mining.ledger_transaction alone; a mistake is put right by another transaction.';
+END $$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lead_mining.ledger_transaction
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lead_mining.ledger_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
+CREATE TRIGGER never_removed BEFORE DELETE OR TRUNCATE ON lead_mining.ledger_account
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
+CREATE TRIGGER never_removed BEFORE DELETE OR TRUNCATE ON lead_mining.hold
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
+-- Depth 0: a statement of a client, not of ledger_post.
+CREATE TRIGGER posted_only BEFORE INSERT ON lead_mining.ledger_entry
+    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
+CREATE TRIGGER posted_only BEFORE INSERT OR UPDATE ON lead_mining.ledger_account
+    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
+CREATE TRIGGER posted_only BEFORE INSERT OR UPDATE ON lead_mining.hold
+    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
+$migration$);
+
+CALL pg_temp.apply_migration(3, '0003_provider_calls_budgets_refunds.sql', $migration$
+-- Paid calls written down before they are made; mirrored accounts, budgets, refunds and charges in the ledger.
+--   refund    spent     -> available   a lead was reported bad in time
+--   charge    available -> spent       the provider took credits outside a hold (mirrored accounts)
+
+-- A credit account's settings. The ledger is the authority on what a local account has; on a mirrored one the provider
+-- behind the Airflow connection is, so there each call's charge is captured as it comes.
+CREATE TABLE lead_mining.credit_account (
+    name              text PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 200),
+    provider_conn_id  text CHECK (length(provider_conn_id) BETWEEN 1 AND 200),  -- set: mirrored
+    monthly_budget    integer CHECK (monthly_budget >= 0),   -- credits a calendar month (UTC); null: no limit
+    low_balance       integer CHECK (low_balance >= 0),      -- a notice is sent when less is available; null: none
+    refund_days       integer NOT NULL DEFAULT 30 CHECK (refund_days >= 0),
+    notify            text[] NOT NULL DEFAULT '{}',          -- e-mail addresses that the notice goes to
+    notice_sent       text CHECK (notice_sent IN ('low', 'empty')),  -- since the last top-up
+    opened_at         timestamptz NOT NULL DEFAULT now()
+);
+CREATE UNIQUE INDEX credit_account_one_mirror_a_connection ON lead_mining.credit_account (provider_conn_id);
+INSERT INTO lead_mining.credit_account (name) SELECT DISTINCT owner FROM lead_mining.ledger_account;
+ALTER TABLE lead_mining.ledger_account ADD FOREIGN KEY (owner) REFERENCES lead_mining.credit_account;
+
+ALTER TABLE lead_mining.run
+    ADD COLUMN saved_search text CHECK (length(saved_search) BETWEEN 1 AND 200),
+    ADD COLUMN search_budget integer CHECK (search_budget >= 0),     -- credits a month for all runs of that search
+    ADD CHECK (search_budget IS NULL OR saved_search IS NOT NULL);
+CREATE INDEX run_by_request ON lead_mining.run (crm_request_id);
+
+-- Each paid call, committed before it is made. What came of it is committed before the next.
+CREATE TABLE lead_mining.provider_call (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id            bigint NOT NULL REFERENCES lead_mining.run,
+    page_number       integer NOT NULL CHECK (page_number > 0),      -- the page that it asks for
+    provider          text NOT NULL,                       -- connection id
+    asked             integer NOT NULL CHECK (asked > 0),  -- companies
+    most              integer NOT NULL CHECK (most >= 0),  -- credits that it can cost at the provider
+    balance_before    bigint,                              -- the provider's, where it tells
+    state             text NOT NULL DEFAULT 'open' CHECK (state IN (
+                          'open',         -- made, or about to be: no answer was seen yet
+                          'answered',     -- its page is stored
+                          'not_charged',  -- the provider took nothing: it may be asked again
+                          'unknown',      -- the answer is lost and may have been charged: a person decides
+                          'lost')),       -- the provider charged, and the answer is lost for good
+    charged           integer CHECK (charged >= 0),
+    pending_until     timestamptz NOT NULL,                -- until then the provider may still be at work on it
+    error             text,
+    settled_by        text,                                -- 'balance', or the person who decided
+    asked_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at          timestamptz,
+    CHECK ((state IN ('open', 'unknown')) = (charged IS NULL)),
+    CHECK (state <> 'not_charged' OR charged = 0),
+    CHECK ((state = 'open') = (ended_at IS NULL))
+);
+-- What makes it impossible to buy again what may have been bought.
+CREATE UNIQUE INDEX provider_call_one_unsettled_a_run ON lead_mining.provider_call (run_id) WHERE state IN ('open', 'unknown');
+CREATE UNIQUE INDEX provider_call_one_answer_a_page ON lead_mining.provider_call (run_id, page_number) WHERE state = 'answered';
+CREATE INDEX provider_call_by_provider ON lead_mining.provider_call (provider, asked_at);
+CREATE INDEX provider_call_unsettled ON lead_mining.provider_call (asked_at) WHERE state IN ('open', 'unknown');
+
+INSERT INTO lead_mining.provider_call
+    (run_id, page_number, provider, asked, most, state, charged, pending_until, asked_at, ended_at)
+SELECT p.run_id, p.page_number, r.provider, p.asked, p.charged, 'answered', p.charged, p.received_at, p.received_at, p.received_at
+FROM lead_mining.raw_page p JOIN lead_mining.run r ON r.id = p.run_id WHERE NOT r.dry_run ORDER BY p.received_at;
+
+-- What a mirrored account's provider said, beside what the ledger expected.
+CREATE TABLE lead_mining.balance_report (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account           text NOT NULL REFERENCES lead_mining.credit_account,
+    reported          bigint NOT NULL,
+    expected          bigint NOT NULL,                     -- available and held
+    unsettled_calls   integer NOT NULL,
+    reported_at       timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX balance_report_by_account ON lead_mining.balance_report (account, id);
+
+-- The ledger.
+
+ALTER TABLE lead_mining.ledger_transaction
+    DROP CONSTRAINT ledger_transaction_kind_check,
+    DROP CONSTRAINT ledger_transaction_check1,
+    ADD COLUMN candidate_id bigint REFERENCES lead_mining.candidate,       -- the lead of a refund
+    ADD COLUMN call_id bigint REFERENCES lead_mining.provider_call,        -- what a mirrored account was charged for
+    ADD CHECK (kind IN ('top_up', 'hold', 'capture', 'release', 'refund', 'charge')),
+    ADD CHECK ((kind IN ('top_up', 'refund', 'charge')) = (reference IS NOT NULL)),
+    ADD CHECK ((kind = 'refund') = (candidate_id IS NOT NULL)),
+    ADD CHECK (call_id IS NULL OR kind IN ('capture', 'charge'));
+CREATE UNIQUE INDEX ledger_transaction_one_refund_a_lead ON lead_mining.ledger_transaction (candidate_id)
+    WHERE candidate_id IS NOT NULL;
+CREATE INDEX ledger_transaction_by_call ON lead_mining.ledger_transaction (call_id) WHERE call_id IS NOT NULL;
+
+-- Credits held or spent in a calendar month (UTC), by the month of the hold: what budgets limit.
+CREATE TABLE lead_mining.monthly_use (
+    scope             text NOT NULL CHECK (scope IN ('account', 'search')),
+    name              text NOT NULL,
+    month             date NOT NULL,
+    credits           bigint NOT NULL CHECK (credits >= 0),
+    PRIMARY KEY (scope, name, month)
+);
+INSERT INTO lead_mining.monthly_use (scope, name, month, credits)
+SELECT 'account', h.owner, date_trunc('month', t.created_at AT TIME ZONE 'utc')::date, sum(h.captured + h.remaining)
+FROM lead_mining.hold h JOIN lead_mining.ledger_transaction t ON t.id = h.id GROUP BY 1, 2, 3;
+
+CREATE FUNCTION lead_mining.ledger_check_refund(refund lead_mining.ledger_transaction) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    paid record;
+BEGIN
+    SELECT r.credit_account AS account, c.cost, a.provider_conn_id, a.refund_days, (
+               SELECT max(t.created_at) FROM lead_mining.hold h
+               JOIN lead_mining.ledger_transaction t ON t.hold_id = h.id AND t.kind = 'capture' WHERE h.run_id = r.id) AS at
+    INTO paid
+    FROM lead_mining.candidate c
+    JOIN lead_mining.run r ON r.id = c.run_id
+    JOIN lead_mining.credit_account a ON a.name = r.credit_account
+    WHERE c.id = refund.candidate_id AND c.state = 'loaded';
+    IF NOT FOUND OR paid.at IS NULL OR (paid.account, paid.cost) <> (refund.owner, refund.credits) THEN
+        RAISE EXCEPTION 'the lead of candidate % was not paid with % credits of account "%"',
+            refund.candidate_id, refund.credits, refund.owner USING ERRCODE = 'check_violation';
+    ELSIF paid.provider_conn_id IS NOT NULL THEN
+        RAISE EXCEPTION 'account "%" mirrors a provider, who alone can refund', paid.account USING ERRCODE = 'check_violation';
+    ELSIF refund.created_at > paid.at + make_interval(days => paid.refund_days) THEN
+        RAISE EXCEPTION 'the lead of candidate % was paid on %, more than % days ago', refund.candidate_id, paid.at::date,
+            paid.refund_days USING ERRCODE = 'check_violation';
+    END IF;
+END $$;
+
+CREATE FUNCTION lead_mining.ledger_count_use(posted lead_mining.ledger_transaction) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    counted lead_mining.ledger_transaction := posted;  -- the hold, whose month and run it is
+    used    bigint;
+    budget  record;
+BEGIN
+    IF posted.kind = 'release' THEN
+        SELECT * INTO counted FROM lead_mining.ledger_transaction WHERE id = posted.hold_id;
+    END IF;
+    FOR budget IN  -- the account first: a fixed order, so that nobody waits in a circle
+        SELECT 'account' AS scope, name, monthly_budget AS most FROM lead_mining.credit_account WHERE name = posted.owner
+        UNION ALL
+        SELECT 'search', saved_search, search_budget FROM lead_mining.run WHERE id = counted.run_id AND saved_search IS NOT NULL
+        ORDER BY scope
+    LOOP
+        IF posted.kind = 'release' THEN
+            UPDATE lead_mining.monthly_use SET credits = credits - posted.credits
+            WHERE scope = budget.scope AND name = budget.name
+              AND month = date_trunc('month', counted.created_at AT TIME ZONE 'utc')::date;
+        ELSE
+            INSERT INTO lead_mining.monthly_use AS u (scope, name, month, credits)
+            VALUES (budget.scope, budget.name, date_trunc('month', counted.created_at AT TIME ZONE 'utc')::date, posted.credits)
+            ON CONFLICT (scope, name, month) DO UPDATE SET credits = u.credits + excluded.credits
+            RETURNING u.credits INTO used;
+            IF posted.kind = 'hold' AND used > budget.most THEN
+                RAISE EXCEPTION 'the monthly budget of % "%" is % credits, and this makes it %', budget.scope, budget.name,
+                    budget.most, used USING ERRCODE = 'check_violation', CONSTRAINT = 'monthly_budget';
+            END IF;
+        END IF;
+    END LOOP;
+END $$;
+
+-- With its owner's rights: who mines may insert transactions, and write none of what follows from them.
+CREATE OR REPLACE FUNCTION lead_mining.ledger_post() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    source text := CASE NEW.kind WHEN 'top_up' THEN 'issued' WHEN 'hold' THEN 'available' WHEN 'charge' THEN 'available'
+                                 WHEN 'refund' THEN 'spent' ELSE 'held' END;
+    target text := CASE NEW.kind WHEN 'hold' THEN 'held' WHEN 'capture' THEN 'spent' WHEN 'charge' THEN 'spent' ELSE 'available' END;
+BEGIN
+    IF NEW.kind = 'top_up' THEN  -- the first one opens the account
+        INSERT INTO lead_mining.credit_account (name) VALUES (NEW.owner) ON CONFLICT DO NOTHING;
+        INSERT INTO lead_mining.ledger_account (owner, bucket)
+        SELECT NEW.owner, bucket FROM unnest(ARRAY['available', 'held', 'spent', 'issued']) AS bucket
+        ON CONFLICT DO NOTHING;
+        UPDATE lead_mining.credit_account SET notice_sent = NULL WHERE name = NEW.owner AND notice_sent IS NOT NULL;
+    END IF;
+    PERFORM FROM lead_mining.ledger_account WHERE owner = NEW.owner AND bucket = 'available' FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'credit account "%" does not exist', NEW.owner USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    IF NEW.kind = 'refund' THEN
+        PERFORM lead_mining.ledger_check_refund(NEW);
+    END IF;
+
+    WITH moved AS (
+        UPDATE lead_mining.ledger_account
+        SET balance = balance + CASE bucket WHEN source THEN -NEW.credits ELSE NEW.credits END
+        WHERE owner = NEW.owner AND bucket IN (source, target)
+        RETURNING id, bucket, balance
+    )
+    INSERT INTO lead_mining.ledger_entry (transaction_id, account_id, amount, balance_after)
+    SELECT NEW.id, id, CASE bucket WHEN source THEN -NEW.credits ELSE NEW.credits END, balance FROM moved;
+
+    IF NEW.kind = 'hold' THEN
+        INSERT INTO lead_mining.hold (id, owner, run_id, credits, expires_at)
+        VALUES (NEW.id, NEW.owner, NEW.run_id, NEW.credits, NEW.created_at + interval '4320 hours');  -- as Odoo's IAP
+    ELSIF NEW.kind IN ('capture', 'release') THEN
+        UPDATE lead_mining.hold
+        SET captured = captured + CASE NEW.kind WHEN 'capture' THEN NEW.credits ELSE 0 END,
+            released = released + CASE NEW.kind WHEN 'release' THEN NEW.credits ELSE 0 END
+        WHERE id = NEW.hold_id AND owner = NEW.owner;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'hold % of credit account "%" does not exist', NEW.hold_id, NEW.owner
+                USING ERRCODE = 'foreign_key_violation';
+        END IF;
+    END IF;
+    IF NEW.kind IN ('hold', 'charge', 'release') THEN
+        PERFORM lead_mining.ledger_count_use(NEW);
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- The lock of an account, for who may not update it. Its available credits; null: there is no such account.
+CREATE FUNCTION lead_mining.ledger_lock(account text) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT balance FROM lead_mining.ledger_account WHERE owner = account AND bucket = 'available' FOR UPDATE
+$$;
+
+CREATE TRIGGER never_removed BEFORE DELETE OR TRUNCATE ON lead_mining.monthly_use
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
+CREATE TRIGGER posted_only BEFORE INSERT OR UPDATE ON lead_mining.monthly_use
+    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
+
+-- One line a transaction, oldest first by id: what a bank would print. `change` and `available` are the account's.
+CREATE VIEW lead_mining.account_statement AS
+SELECT t.id, t.created_at AS at, t.owner AS account, t.kind, t.credits,
+       CASE WHEN t.kind IN ('top_up', 'release', 'refund') THEN t.credits WHEN t.kind IN ('hold', 'charge') THEN -t.credits ELSE 0 END AS change,
+       sum(CASE WHEN t.kind IN ('top_up', 'release', 'refund') THEN t.credits WHEN t.kind IN ('hold', 'charge') THEN -t.credits ELSE 0 END)
+           OVER (PARTITION BY t.owner ORDER BY t.id) AS available,
+       sum(CASE t.kind WHEN 'capture' THEN t.credits WHEN 'charge' THEN t.credits WHEN 'refund' THEN -t.credits ELSE 0 END)
+           OVER (PARTITION BY t.owner ORDER BY t.id) AS spent,
+       coalesce(t.hold_id, CASE t.kind WHEN 'hold' THEN t.id END) AS hold,
+       r.request_number, t.reference
+FROM lead_mining.ledger_transaction t
+LEFT JOIN lead_mining.hold h ON h.id = coalesce(t.hold_id, t.id)
+LEFT JOIN lead_mining.candidate c ON c.id = t.candidate_id
+LEFT JOIN lead_mining.run r ON r.id = coalesce(h.run_id, c.run_id);
+
+ALTER FUNCTION lead_mining.ledger_balanced() SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION lead_mining.ledger_refuse() SET search_path = pg_catalog, pg_temp;
+$migration$);
