@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 class LeadMiningError(Exception):
@@ -46,18 +47,24 @@ class CrmBusy(CrmError):
 
 
 class InsufficientCredits(LeadMiningError):
-    """Our credit account, or the run's own budget, cannot pay. Credits."""
+    """A credit account cannot pay, or `budget` on it. `needed` and `available` in credits."""
 
-    def __init__(self, account: str, needed: int, available: int) -> None:
-        self.account, self.needed, self.available = account, needed, available
+    def __init__(self, account: str, needed: int, available: int, budget: str | None = None) -> None:
+        self.account, self.needed, self.available, self.budget = account, needed, available, budget
+        what = budget or f"credit account {account!r}"
+        mend = "raise it" if budget else "buy credits (DAG credits_top_up)"
         super().__init__(
-            f"credit account {account!r} cannot pay: {needed} credits needed, {available} available; "
-            "buy credits (DAG credits_top_up), ask for fewer leads, or set on_insufficient_credits to 'trim'"
+            f"{what} cannot pay: {needed} credits needed, {available} available; "
+            f"{mend}, ask for fewer leads, or set on_insufficient_credits to 'trim'"
         )
 
 
 class LedgerError(LeadMiningError):
     """An operation the ledger refuses: a key used twice for different things, more captured than held, ..."""
+
+
+class ProviderOutcomeUnknown(LeadMiningError):
+    """A paid call's answer is lost and the provider may have charged for it: a person decides before more is bought."""
 
 
 class CostNotApproved(LeadMiningError):
@@ -68,8 +75,14 @@ class QualityError(LeadMiningError):
     """What was about to be loaded breaks a rule that an earlier step should have ensured."""
 
 
+Charge = Literal["none", "unknown", "pending"]
+"""Was a failed call charged? Surely not; perhaps, and the provider has ended its work on it; perhaps, or yet."""
+
+
 class ProviderError(LeadMiningError):
-    """Base of what a provider can do wrong."""
+    """Base of what a provider can do wrong. `charge`: whether the failed call may have been charged."""
+
+    charge: Charge = "none"
 
 
 class ProviderUnavailable(ProviderError):
@@ -77,8 +90,8 @@ class ProviderUnavailable(ProviderError):
 
     permanent = False
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        self.retry_after = retry_after
+    def __init__(self, message: str, retry_after: float | None = None, *, charge: Charge = "unknown") -> None:
+        self.retry_after, self.charge = retry_after, charge
         super().__init__(message)
 
 
@@ -96,6 +109,8 @@ class ProviderCreditsExhausted(ProviderError):
 
 class MalformedAnswer(ProviderError):
     """The answer is not what the provider's contract says (not JSON, keys missing, wrong types)."""
+
+    charge = "unknown"
 
 
 class MalformedRecord(ProviderError):

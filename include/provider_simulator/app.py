@@ -22,6 +22,7 @@ from provider_simulator.service import Service
 from provider_simulator.store import Store
 
 ENDPOINT = "/iap/clearbit/2/lead_mining_request"
+BALANCE_ENDPOINT = "/iap/1/balance"
 JSON = "application/json; charset=utf-8"
 
 
@@ -56,12 +57,9 @@ def _add_service(app: FastAPI, service: Service, switchboard: Switchboard) -> No
     @app.post(ENDPOINT, tags=["IAP"], openapi_extra=_REQUEST_BODY)
     async def lead_mining_request(request: Request) -> Response:
         """JSON-RPC 2.0. Errors of the service come with HTTP status 200, as from Odoo."""
-        try:
-            call = json.loads(await request.body())
-        except (ValueError, RecursionError):
-            call = None
-        if not isinstance(call, dict):
-            return Response("Invalid JSON data", status_code=400, media_type="text/html")
+        call = await _call_of(request)
+        if call is None:
+            return _not_json()
         call_id, params = call.get("id"), call.get("params")
         if replay := switchboard.next_replay():
             return _replayed(replay, call_id)
@@ -77,6 +75,30 @@ def _add_service(app: FastAPI, service: Service, switchboard: Switchboard) -> No
             return Response("Internal Server Error", status_code=500, media_type="text/html")
         kind = CutOffResponse if fault is Fault.CUT_OFF else Response
         return kind(wire.answer(call_id, result), media_type=JSON)
+
+    @app.post(BALANCE_ENDPOINT, tags=["IAP"])
+    async def balance(request: Request) -> Response:
+        """JSON-RPC 2.0: the credits left in the account. Free, and not struck by faults."""
+        call = await _call_of(request)
+        if call is None:
+            return _not_json()
+        try:
+            content: int | ServiceError = await run_in_threadpool(service.balance, call.get("params"))
+        except ServiceError as error:
+            content = error
+        return Response(wire.answer(call.get("id"), content), media_type=JSON)
+
+
+async def _call_of(request: Request) -> dict[str, Any] | None:
+    try:
+        call = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        return None
+    return call if isinstance(call, dict) else None
+
+
+def _not_json() -> Response:
+    return Response("Invalid JSON data", status_code=400, media_type="text/html")
 
 
 async def _fail_before_sale(plan: FaultPlan, request: Request, service: Service, params: Any) -> Response | None:

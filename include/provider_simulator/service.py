@@ -48,6 +48,11 @@ class Service:
         leads = self.store.sell(token, data, fault or "ok", lambda till: self._pick(till, search, fault))
         return wire.result(disfigure(fault, leads) if fault else leads)
 
+    def balance(self, params: Any) -> int:
+        """Credits left. Raises ``AccessError``. An account that was never used has what a new one gets."""
+        account = self.store.account(self.token_of(params))
+        return self.store.trial_credits if account is None else int(account["balance"])
+
     def note_failure(self, params: Any, fault: Fault) -> None:
         """Writes a call that fails before anything is sold into the account's history."""
         self.store.note(self.token_of(params), params.get("data"), fault)

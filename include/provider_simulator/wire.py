@@ -97,7 +97,7 @@ def result(leads: list[dict[str, Any]], *, credit_error: bool = False) -> dict[s
     return {"data": leads, "credit_error": credit_error}
 
 
-def answer(call_id: Any, content: dict[str, Any] | ServiceError) -> bytes:
+def answer(call_id: Any, content: dict[str, Any] | int | ServiceError) -> bytes:
     """The JSON-RPC 2.0 body for a result or an error, as Odoo 17 serialises it."""
     body: dict[str, Any] = {"jsonrpc": "2.0", "id": call_id}
     if isinstance(content, ServiceError):

@@ -130,6 +130,16 @@ class Provider(Protocol):
     """The most companies that one call may ask for."""
     excludes_known: bool
     """Whether `exclude` has any effect."""
+    charges: bool
+    """Whether `fetch` costs credits at the provider; where not, asking again costs nothing."""
+    answer_within: float
+    """Seconds after which the provider has surely ended its work on a call."""
+
+    def balance(self) -> int | None:
+        """Credits left in the account at the provider, free of charge; None where it cannot tell.
+
+        Raises ProviderError.
+        """
 
     def preview(self, query: Query, limit: int, exclude: Exclusions) -> Preview:
         """Count and sample what `query` finds, free of charge."""

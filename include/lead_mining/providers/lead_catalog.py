@@ -42,6 +42,8 @@ class LeadCatalog(Provider):
 
     page_size = 1000
     excludes_known = True
+    charges = False
+    answer_within = 0.0
 
     def __init__(self, path: str | Path, columns: Mapping[str, str] | None = None, name: str = "lead_catalog") -> None:
         self.name = name
@@ -51,6 +53,10 @@ class LeadCatalog(Provider):
 
     def __repr__(self) -> str:
         return f"LeadCatalog({self._file.path!r})"
+
+    def balance(self) -> int | None:
+        """None: a file has no account."""
+        return None
 
     def count(self) -> int:
         """How many companies the file holds."""

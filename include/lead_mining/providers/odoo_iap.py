@@ -19,8 +19,11 @@ from lead_mining.exceptions import (
 from lead_mining.providers.base import Company, Contact, Exclusions, JsonObject, Page, Preview, Provider, Query
 from lead_mining.providers.reading import RecordReader
 from lead_mining.providers.text import shorten
-from lead_mining.providers.transport import answers, check_base_url, new_client, post_json
+from lead_mining.providers.transport import READ_TIMEOUT, answers, check_base_url, new_client, post_json
 
+_BALANCE_ENDPOINT = "/iap/1/balance"
+_BALANCE_OF_ODOO = "https://iap.odoo.com"  # Odoo keeps the accounts on another server than the service
+_SERVICE_OF_ODOO = "https://iap-services.odoo.com"
 _ENDPOINT = "/iap/clearbit/2/lead_mining_request"
 _MORE = "more"
 _CREDITS_PER_COMPANY = _CREDITS_PER_CONTACT = 1  # Odoo's documentation of lead mining
@@ -45,10 +48,14 @@ class OdooIap(Provider):
 
     page_size = 200  # MAX_LEAD of Odoo 17
     excludes_known = False
+    charges = True
+    answer_within = READ_TIMEOUT
 
     def __init__(self, base_url: str, account_token: str, dbuuid: str, client: httpx.Client | None = None) -> None:
         self.name = "odoo_iap"
-        self._url = check_base_url(base_url) + _ENDPOINT
+        base = check_base_url(base_url)
+        self._url = base + _ENDPOINT
+        self._balance_url = (_BALANCE_OF_ODOO if base == _SERVICE_OF_ODOO else base) + _BALANCE_ENDPOINT
         self._token = account_token
         self._dbuuid = dbuuid
         self._client = client or new_client()
@@ -62,6 +69,18 @@ class OdooIap(Provider):
         Raises ProviderUnavailable if it does not.
         """
         return answers(self._client, self._url.removesuffix(_ENDPOINT) + "/")
+
+    def balance(self) -> int | None:
+        """Credits of the account `reveal`, as Odoo 17's iap.account asks for them (`get_credits`)."""
+        params = {"dbuuid": self._dbuuid, "account_token": self._token, "service_name": "reveal"}
+        call = {"jsonrpc": "2.0", "method": "call", "params": params, "id": uuid4().hex}
+        answer = post_json(self._client, self._balance_url, call, self._token)
+        if not isinstance(answer, dict) or answer.get("error") is not None:
+            raise _error(answer.get("error")) if isinstance(answer, dict) else MalformedAnswer("no balance was told")
+        credits = answer.get("result")
+        if isinstance(credits, bool) or not isinstance(credits, int | float) or credits < 0:
+            raise MalformedAnswer(f"The balance of Odoo IAP is not a number of credits: {shorten(credits)}")
+        return int(credits)  # parts of a credit buy nothing
 
     def preview(self, query: Query, limit: int, exclude: Exclusions) -> Preview:
         """Nothing: this provider cannot count without charging."""

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from lead_mining.exceptions import (
+    Charge,
     MalformedAnswer,
     ProviderAccessDenied,
     ProviderRejected,
@@ -65,17 +66,31 @@ def post_json(client: httpx.Client, url: str, payload: object, secret: str) -> A
     except httpx.DecodingError:
         raise MalformedAnswer(f"{url} sent a body that cannot be decompressed") from None
     except httpx.TimeoutException as error:
-        raise ProviderUnavailable(f"{url} did not answer in time ({type(error).__name__})") from None
+        why = f"{url} did not answer in time ({type(error).__name__})"
+        raise ProviderUnavailable(why, charge=_charge_of(error)) from None
     except httpx.TransportError as error:
         message = storable(shorten(str(error)), secret)
-        raise ProviderUnavailable(f"{url} was not reached or broke off ({type(error).__name__}: {message})") from None
+        why = f"{url} was not reached or broke off ({type(error).__name__}: {message})"
+        raise ProviderUnavailable(why, charge=_charge_of(error)) from None
     return _parse(body, url, secret)
+
+
+def _charge_of(error: httpx.TransportError) -> Charge:
+    """Without a connection nothing was sent; else the provider may have the call, and be at work on it still."""
+    unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+    return "none" if isinstance(error, unsent) else "pending"
 
 
 def _check_status(response: httpx.Response, url: str) -> None:
     status = response.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise ProviderUnavailable(f"{url} answered HTTP {status}", _retry_after(response.headers.get("Retry-After")))
+        charge: Charge = "unknown"
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            charge = "none"
+        elif status == HTTPStatus.GATEWAY_TIMEOUT:  # the server behind the gateway may still be at work
+            charge = "pending"
+        retry_after = _retry_after(response.headers.get("Retry-After"))
+        raise ProviderUnavailable(f"{url} answered HTTP {status}", retry_after, charge=charge)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise ProviderAccessDenied(f"{url} answered HTTP {status}: check the account token")
     if status >= HTTPStatus.BAD_REQUEST:
@@ -99,7 +114,8 @@ def _read(response: httpx.Response, url: str) -> bytes:
         if len(body) > MAX_ANSWER_BYTES:
             raise MalformedAnswer(f"{url} sent more than {MAX_ANSWER_BYTES} bytes")
         if time.monotonic() > deadline:
-            raise ProviderUnavailable(f"{url} took more than {READ_TIMEOUT:.0f} s to send its answer")
+            why = f"{url} took more than {READ_TIMEOUT:.0f} s to send its answer"
+            raise ProviderUnavailable(why, charge="pending")
     return bytes(body)
 
 
