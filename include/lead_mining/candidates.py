@@ -183,3 +183,12 @@ def keys_of(conn: Connection, run_id: int, state: str) -> list[tuple[int, str, s
         " JOIN lead_mining.candidate AS c ON c.id = k.candidate_id WHERE c.run_id = %s AND c.state = %s",
         [run_id, state],
     ).fetchall()
+
+
+def of_leads(conn: Connection, lead_ids: Sequence[int]) -> dict[int, int]:
+    """crm_lead id to candidate id; leads that lead mining did not load are left out."""
+    return dict(
+        conn.execute(
+            "SELECT lead_id, id FROM lead_mining.candidate WHERE lead_id = ANY(%s)", [list(lead_ids)]
+        ).fetchall()
+    )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _CRM_SESSION = {
     "application_name": "lead_mining",
+    "default_transaction_isolation": "read committed",  # whatever the database's own default: locks rely on it
     "search_path": "public",  # a role named lead_mining would look into the schema of that name first
     "lock_timeout": "60s",
     "statement_timeout": "30min",  # the longest, a million leads in one COPY, takes minutes
@@ -152,7 +153,7 @@ def crm_connection(conn_id: str) -> psycopg.Connection:
 @contextmanager
 def crm_session(conn_id: str) -> Iterator[psycopg.Connection]:
     """A CRM connection for one task. An error that no retry can mend fails the task at once; CrmBusy is retried."""
-    from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
+    from psycopg.errors import DeadlockDetected, ForeignKeyViolation, LockNotAvailable, QueryCanceled
 
     try:
         with crm_connection(conn_id) as connection:
@@ -161,6 +162,11 @@ def crm_session(conn_id: str) -> Iterator[psycopg.Connection]:
         raise CrmBusy(
             f"The CRM's database is busy: {error.diag.message_primary or error}. What this step had begun is undone; it"
             " can be repeated as it is"
+        ) from error
+    except ForeignKeyViolation as error:
+        raise CrmBusy(
+            f"Something that this step refers to was deleted in the CRM just now: {error.diag.message_detail}. What it"
+            " had begun is undone; repeated, it looks again"
         ) from error
     except LeadMiningError as error:
         if error.permanent:

@@ -8,31 +8,36 @@ and changes nothing; a step that was killed goes on from what was committed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from psycopg import Connection
 
-from lead_mining import candidates, runs
+from lead_mining import approval, buying, candidates, runs
+from lead_mining.buying import Reconnect
 from lead_mining.candidates import Candidate, Rejection
-from lead_mining.credits import ledger, run_holds
+from lead_mining.credits import accounts, ledger, run_holds
+from lead_mining.credits.ledger import Spendable
 from lead_mining.crm import context as crm_context
 from lead_mining.crm import leads as crm_leads
 from lead_mining.crm import notes as crm_notes
 from lead_mining.crm import requests as crm_requests
+from lead_mining.crm.refresh import refresh
 from lead_mining.exceptions import (
     CostNotApproved,
+    FieldProblem,
     InsufficientCredits,
-    MalformedRecord,
+    InvalidRequest,
     ProviderCreditsExhausted,
 )
 from lead_mining.matching import duplicates, keys
 from lead_mining.matching.known import known_companies
 from lead_mining.migrations import check_migrated
 from lead_mining.notes.render import render_note
-from lead_mining.providers.base import Company, Exclusions, Page, Provider
+from lead_mining.providers.base import Exclusions, Page, Provider
 from lead_mining.request import MiningRequest
 from lead_mining.runs import Run, StepResult
 
@@ -45,6 +50,7 @@ def prepare_request(conn: Connection, run_key: str, params: Mapping[str, Any]) -
     """
     request = MiningRequest.parse(params)
     check_migrated(conn)
+    _check_account(conn, request)
     with conn.transaction():
         runs.lock_key(conn, run_key)
         run = runs.find(conn, run_key)
@@ -64,21 +70,36 @@ def prepare_request(conn: Connection, run_key: str, params: Mapping[str, Any]) -
     return step.result
 
 
+def _check_account(conn: Connection, request: MiningRequest) -> None:
+    mirrors = accounts.find(conn, request.credit_account).provider_conn_id
+    if mirrors not in (None, request.provider_conn_id):
+        why = f"it mirrors the account of the connection {mirrors!r}: use that as provider_conn_id, or another account"
+        raise InvalidRequest([FieldProblem("credit_account", request.credit_account, why)])
+
+
 def _plan(conn: Connection, run: Run) -> InsufficientCredits | None:
-    """Fit the run to the account's balance and to its own budget, or say what is missing."""
+    """Fit the run to the account, to budgets and to its own, and hold the most it can cost; or say what is missing."""
     request = run.mining_request
+    if run.dry_run:
+        runs.set_plan(conn, run.id, request.lead_number, request.cost_of(request.lead_number).total, False)
+        return None
     lead_number = request.lead_number
-    payable = min(ledger.balance(conn, run.credit_account).available, request.max_credits or 2**31)
+    left = run_holds.spendable_for_run(conn, run.credit_account, run.id)
+    if request.max_credits is not None and request.max_credits < left.credits:
+        left = Spendable(request.max_credits, "the budget of this run (max_credits)")
     shortage = None
-    if not run.dry_run and request.cost_of(lead_number).total > payable:
-        affordable = payable // request.cost_of(1).total
+    if request.cost_of(lead_number).total > left.credits:
+        affordable = left.credits // request.cost_of(1).total
         if request.on_insufficient_credits == "trim" and affordable:
             lead_number = affordable
         else:
-            shortage = InsufficientCredits(run.credit_account, request.cost_of(lead_number).total, payable)
+            needed = request.cost_of(lead_number).total
+            shortage = InsufficientCredits(run.credit_account, needed, left.credits, left.budget)
     cost = request.cost_of(lead_number).total
+    if not shortage:
+        run_holds.hold_for_run(conn, run.credit_account, cost, run.id)
     above = request.approval_threshold is not None and cost > request.approval_threshold
-    runs.set_plan(conn, run.id, lead_number, cost, needs_approval=above and not run.dry_run)
+    runs.set_plan(conn, run.id, lead_number, cost, needs_approval=above)
     _set_request_state(conn, run, "error" if shortage else "draft", "credits" if shortage else None)
     return shortage
 
@@ -93,8 +114,13 @@ def _plan_result(conn: Connection, run: Run) -> StepResult:
         "cost": str(request.cost_of(run.lead_number)),
         "balance": ledger.balance(conn, run.credit_account).available,
         "needs_approval": run.needs_approval,
+        "approval": _approval(conn, run) if run.needs_approval else None,
         "notices": list(run.crm_context.notices),
     }
+
+
+def _approval(conn: Connection, run: Run) -> str:
+    return approval.question(run, ledger.limits(conn, run.credit_account, run.id))
 
 
 def _set_request_state(
@@ -104,11 +130,19 @@ def _set_request_state(
         crm_requests.set_state(conn, run.crm_request_id, run.crm_context.acting_user_id, state, error_type)
 
 
-def extract(conn: Connection, run_id: int, provider: Provider, approved_by: str | None = None) -> StepResult:
+def extract(
+    conn: Connection,
+    run_id: int,
+    provider: Provider,
+    approved_by: str | None = None,
+    reconnect: Reconnect | None = None,
+) -> StepResult:
     """Ask the provider, page by page; each page is committed with its charge before the next is asked for.
 
-    Never lets the provider charge more than the run's most. Raises CostNotApproved, and ProviderError of every kind;
-    ProviderCreditsExhausted only where no page was bought before (the request is then left in state `error`).
+    Never lets the provider charge more than the run's most, which is held meanwhile. `reconnect`: for a database that
+    goes away while the provider answers. Raises CostNotApproved, InsufficientCredits, ProviderOutcomeUnknown, and
+    ProviderError of every kind; ProviderCreditsExhausted only where no page was bought before (the request is then left
+    in state `error`).
     """
     with runs.only_once(conn, run_id, "extract") as step:
         if not step.done:
@@ -118,7 +152,12 @@ def extract(conn: Connection, run_id: int, provider: Provider, approved_by: str 
             if approved_by:
                 runs.set_approved_by(conn, run_id, approved_by)
             exclude = known_companies(conn) if provider.excludes_known else Exclusions()
-            found = _preview(conn, run, provider, exclude) if run.dry_run else _buy(conn, run, provider, exclude)
+            if run.dry_run:
+                found = _preview(conn, run, provider, exclude)
+            else:
+                with _request_in_error_without_credits(conn, run):
+                    _hold_most(conn, run)
+                    found = {"stopped": buying.buy(conn, run, provider, exclude, reconnect)}
             with conn.transaction():
                 stored = candidates.progress(conn, run_id)
                 step.finish(
@@ -127,51 +166,30 @@ def extract(conn: Connection, run_id: int, provider: Provider, approved_by: str 
     return step.result
 
 
+@contextmanager
+def _request_in_error_without_credits(conn: Connection, run: Run) -> Iterator[None]:
+    try:
+        yield
+    except (InsufficientCredits, ProviderCreditsExhausted):
+        _set_request_state(conn, run, "error", "credits")
+        raise
+
+
+def _hold_most(conn: Connection, run: Run) -> None:
+    """Held since the run was prepared, unless it has failed and is done again."""
+    with conn.transaction():
+        paid = run_holds.captured_for_run(conn, run.id)
+        if run.max_cost > paid:
+            run_holds.hold_for_run(conn, run.credit_account, run.max_cost - paid, run.id)
+
+
 def _preview(conn: Connection, run: Run, provider: Provider, exclude: Exclusions) -> StepResult:
     preview = provider.preview(run.mining_request.query(), min(run.lead_number, provider.page_size), exclude)
     if preview.records:
         page = Page(raw=preview.records, records=preview.records, charged=0, next_cursor=None)
-        _store(conn, run, 1, len(preview.records), page, provider)
+        with conn.transaction():
+            buying.store(conn, run, 1, len(preview.records), page, provider)
     return {"would_find": preview.count}
-
-
-def _buy(conn: Connection, run: Run, provider: Provider, exclude: Exclusions) -> StepResult:
-    """Buy pages until there are enough candidates, nothing more or nothing new comes, or the run's most is charged."""
-    query = run.mining_request.query()
-    cost_of_one = run.mining_request.cost_of(1).total
-    while True:
-        so_far = candidates.progress(conn, run.id)
-        ask = min(
-            run.lead_number - so_far.companies, provider.page_size, (run.max_cost - so_far.charged) // cost_of_one
-        )
-        if so_far.pages and (so_far.next_cursor is None or not so_far.last_page_was_new):
-            return {"stopped": "the provider has no more"}
-        if ask <= 0:
-            return {"stopped": "enough" if so_far.companies >= run.lead_number else "the most it may cost is charged"}
-        try:
-            page = provider.fetch(query, ask, so_far.next_cursor, exclude)
-        except ProviderCreditsExhausted:
-            if so_far.pages:  # what is paid for is loaded
-                return {"stopped": "the provider's account has no credits left"}
-            _set_request_state(conn, run, "error", "credits")
-            raise
-        _store(conn, run, so_far.pages + 1, ask, page, provider)
-
-
-def _store(conn: Connection, run: Run, page_number: int, asked: int, page: Page, provider: Provider) -> None:
-    companies: list[Company] = []
-    unreadable: list[Rejection] = []
-    for record in page.records:
-        try:
-            companies.append(provider.parse(record))
-        except MalformedRecord as error:
-            fields = ", ".join(field for field, _, _ in error.problems)
-            unreadable.append(
-                Rejection("extract", "readable_record", field=fields, value=str(error)[:500], record=record)
-            )
-    with conn.transaction():
-        candidates.store_page(conn, run.id, page_number, asked, page, companies)
-        candidates.reject(conn, run.id, unreadable)
 
 
 def validate(conn: Connection, run_id: int, data_docs: Path) -> StepResult:
@@ -272,33 +290,31 @@ def _reject_duplicates(conn: Connection, run_id: int, state: str, step: str) -> 
 
 
 def debit_credits(conn: Connection, run_id: int) -> StepResult:
-    """Hold the credits for the survivors: 1 a lead, 1 a contact.
+    """Hold the credits for the survivors, 1 a lead and 1 a contact, and give back what was held beyond them.
 
-    Where they are short: InsufficientCredits, with the request left in state `error`, or, if the request says so,
-    as many as can be paid, in the provider's order.
+    Where a hold was given back meanwhile (the run failed and was cleared) and credits are short: InsufficientCredits,
+    with the request left in state `error`, or, if the request says so, as many as can be paid, in the provider's order.
+    A mirrored account has paid the provider's calls already, so nothing is left to hold.
     """
     with runs.only_once(conn, run_id, "debit_credits") as step:
         if not step.done:
             run = runs.get(conn, run_id)
-            try:
-                with conn.transaction():
-                    accepted = _payable(conn, run)
-                    cost = sum(c.cost for c in accepted)
-                    if cost:
-                        run_holds.hold_for_run(conn, run.credit_account, cost, run_id)
-                    step.finish({"leads": len(accepted), "contacts": cost - len(accepted), "held": cost})
-            except InsufficientCredits:
-                _set_request_state(conn, run, "error", "credits")
-                raise
+            mirrored = accounts.find(conn, run.credit_account).mirrored
+            with _request_in_error_without_credits(conn, run), conn.transaction():
+                accepted = _payable(conn, run, mirrored)
+                cost = sum(c.cost for c in accepted)
+                held = 0 if mirrored else cost
+                run_holds.keep_for_run(conn, run.credit_account, held, run_id)
+                step.finish({"leads": len(accepted), "contacts": cost - len(accepted), "held": held})
     return step.result
 
 
-def _payable(conn: Connection, run: Run) -> list[Candidate]:
+def _payable(conn: Connection, run: Run, mirrored: bool) -> list[Candidate]:
     """The accepted candidates that are loaded: no more than asked for and, where that is asked, than can be paid."""
     accepted = candidates.in_state(conn, run.id, "accepted")
     most = run.max_cost
-    if run.mining_request.on_insufficient_credits == "trim":
-        most = min(most, ledger.lock_balance(conn, run.credit_account).available)
+    if run.mining_request.on_insufficient_credits == "trim" and not mirrored:
+        most = min(most, run_holds.spendable_for_run(conn, run.credit_account, run.id).credits)
     total = 0
 
     def fits(candidate: Candidate) -> bool:
@@ -318,24 +334,29 @@ def load_leads(conn: Connection, run_id: int) -> StepResult:
     """One transaction: insert the leads, capture from the hold exactly what was inserted, close the request.
 
     What another run has loaded since deduplication is left out and not paid. If the hold was released meanwhile (the
-    run failed and was cleared), the credits are held again; raises InsufficientCredits if they are gone.
+    run failed and was cleared), the credits are held again; raises InsufficientCredits if they are gone. A mirrored
+    account has paid the provider's calls already: nothing is captured.
     """
     with runs.only_once(conn, run_id, "load_leads") as step:
         if not step.done:
             run = runs.get(conn, run_id)
-            with conn.transaction():
-                runs.lock_loading(conn)
+            with runs.loading_alone(conn), conn.transaction():
                 late = _reject_duplicates(conn, run_id, "accepted", "load_leads")
                 accepted = candidates.in_state(conn, run_id, "accepted")
+                notices: list[str] = []
                 cost = sum(c.cost for c in accepted)
+                captured = 0 if accounts.find(conn, run.credit_account).mirrored else cost
                 if accepted:
                     assert run.crm_request_id is not None, "a dry run loads nothing"
+                    fresh = refresh(conn, run.mining_request, run.crm_context, run.crm_request_id)
+                    notices = list(fresh.notices)
                     loaded = crm_leads.load_leads(
-                        conn, run.crm_context, run.crm_request_id, [(c.id, c.company) for c in accepted]
+                        conn, fresh.context, fresh.crm_request_id, [(c.id, c.company) for c in accepted]
                     )
                     candidates.set_loaded(conn, loaded)
-                    hold_id = run_holds.hold_for_run(conn, run.credit_account, cost, run_id)
-                    ledger.capture(conn, hold_id, cost, key=f"run/{run_id}/capture")
+                    if captured:
+                        hold_id = run_holds.hold_for_run(conn, run.credit_account, captured, run_id)
+                        ledger.capture(conn, hold_id, captured, key=f"run/{run_id}/capture")
                     _set_request_state(conn, run, "done")
                 else:
                     _set_request_state(conn, run, "draft", "no_result")  # as Odoo leaves it
@@ -343,8 +364,9 @@ def load_leads(conn: Connection, run_id: int) -> StepResult:
                     {
                         "leads": len(accepted),
                         "contacts": cost - len(accepted),
-                        "captured": cost,
+                        "captured": captured,
                         "duplicates_since": late,
+                        "notices": notices,
                     }
                 )
     return step.result
@@ -355,8 +377,8 @@ def write_enrichment_notes(conn: Connection, run_id: int) -> StepResult:
     with runs.only_once(conn, run_id, "write_enrichment_notes") as step:
         if not step.done:
             run = runs.get(conn, run_id)
-            context = run.crm_context
             with conn.transaction():
+                context = refresh(conn, run.mining_request, run.crm_context, run.crm_request_id).context
                 notes = [
                     (
                         lead_id,

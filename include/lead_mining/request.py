@@ -237,6 +237,18 @@ class MiningRequest(BaseModel):
         description="If the run can cost more credits than this, it waits until a person approves. Empty: never.",
         json_schema_extra=_form(_CREDITS),
     )
+    saved_search: Text | None = Field(
+        None,
+        title="Saved search",
+        description="A name under which runs share a monthly budget.",
+        json_schema_extra=_form(_CREDITS),
+    )
+    search_budget: Annotated[int, Field(ge=0, le=_MAX_INT4)] | None = Field(
+        None,
+        title="Budget of the saved search, a month",
+        description="The most credits that all runs of the saved search may hold or spend in a calendar month (UTC).",
+        json_schema_extra=_form(_CREDITS),
+    )
     credit_account: Text = Field("default", title="Credit account", json_schema_extra=_form(_CREDITS))
     dry_run: bool = Field(
         False,
@@ -272,6 +284,8 @@ class MiningRequest(BaseModel):
             yield FieldProblem("company_size_min", sizes[0], f"at most company_size_max ({sizes[1]}) is allowed")
         if not self.filter_on_size and sizes != (1, 1000):
             yield FieldProblem("filter_on_size", False, "set it to true to filter on the company sizes given")
+        if self.search_budget is not None and self.saved_search is None:
+            yield FieldProblem("search_budget", self.search_budget, "name the saved search whose budget it is")
         yield from self._contact_problems()
 
     def _contact_problems(self) -> Iterator[FieldProblem]:

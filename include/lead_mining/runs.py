@@ -79,8 +79,8 @@ def create(
     crm_request_id, number = crm_request or (None, None)
     conn.execute(
         "INSERT INTO lead_mining.run (run_key, request, context, provider, credit_account, dry_run, lead_number,"
-        " max_cost, needs_approval, crm_request_id, request_number)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, false, %s, %s)",
+        " max_cost, needs_approval, crm_request_id, request_number, saved_search, search_budget)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, false, %s, %s, %s, %s)",
         [
             run_key,
             Jsonb(request.model_dump(mode="json")),
@@ -92,6 +92,8 @@ def create(
             cost,
             crm_request_id,
             number,
+            request.saved_search,
+            request.search_budget,
         ],
     )
     run = find(conn, run_key)
@@ -150,11 +152,27 @@ def only_once(conn: Connection, run_id: int, name: str) -> Iterator[Step]:
     """
     if not conn.autocommit:
         raise ValueError("steps open their own transactions: give a connection in autocommit mode")
-    key = _LOCK_SPACE + run_id
+    with _session_lock(conn, _LOCK_SPACE + run_id):
+        yield Step(conn, run_id, name)
+
+
+@contextmanager
+def loading_alone(conn: Connection) -> Iterator[None]:
+    """Nobody else loads into this CRM: what is new stays new until it is in.
+
+    The session's lock, taken before the transaction that loads: who waits here holds no lock on anything of Odoo's, and
+    the leads' dates, which are the transaction's, are not older than they are.
+    """
+    with _session_lock(conn, _LOCK_SPACE):
+        yield
+
+
+@contextmanager
+def _session_lock(conn: Connection, key: int) -> Iterator[None]:
     with conn.transaction():  # the lock outlives it
         _wait_for(conn, "SELECT pg_advisory_lock(%s)", [key])
     try:
-        yield Step(conn, run_id, name)
+        yield
     finally:
         if not conn.closed:
             conn.execute("SELECT pg_advisory_unlock(%s)", [key])
@@ -163,14 +181,6 @@ def only_once(conn: Connection, run_id: int, name: str) -> Iterator[Step]:
 def lock_key(conn: Connection, run_key: str) -> None:
     """Until the transaction ends, nobody else prepares the run of that key. To be called first in it."""
     _wait_for(conn, "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [run_key, _LOCK_SPACE])
-
-
-def lock_loading(conn: Connection) -> None:
-    """Until the transaction ends, no other run loads into this CRM: what is new stays new until it is in.
-
-    To be called first in the transaction: who waits here holds no lock on anything of Odoo's.
-    """
-    _wait_for(conn, "SELECT pg_advisory_xact_lock(%s)", [_LOCK_SPACE])
 
 
 _LIMITS: LiteralString = "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)"

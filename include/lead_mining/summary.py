@@ -121,5 +121,5 @@ def summary(conn: Connection, run_key: str) -> RunSummary | None:
         provider_charged=extracted.get("provider_charged", 0),
         stopped=extracted.get("stopped"),
         data_docs=done.get("validate", {}).get("data_docs"),
-        notices=run.crm_context.notices,
+        notices=(*run.crm_context.notices, *done.get("load_leads", {}).get("notices", ())),
     )

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 
 import psycopg
 import pytest
@@ -115,21 +115,12 @@ def test_a_deadlock(short: str, empty_dsn: str, monkeypatch: pytest.MonkeyPatch)
             cross()
 
 
-LOCKS: dict[str, Callable[[psycopg.Connection], object]] = {
-    "a key": lambda conn: runs.lock_key(conn, "lead_mining/x"),
-    "loading": runs.lock_loading,
-}
-
-
-@pytest.mark.parametrize("lock", LOCKS.values(), ids=LOCKS)
-def test_waiting_for_a_run_of_ours_is_not_cut_short(
-    short: str, empty_dsn: str, lock: Callable[[psycopg.Connection], object]
-) -> None:
+def test_waiting_for_a_run_of_ours_is_not_cut_short(short: str, empty_dsn: str) -> None:
     with psycopg.connect(empty_dsn) as other, crm_session(short) as conn:
-        lock(other)
+        runs.lock_key(other, "lead_mining/x")
         ended = after(0.8, other.commit)
         with conn.transaction():
-            lock(conn)
+            runs.lock_key(conn, "lead_mining/x")
             assert ended.is_set()
             limits = conn.execute("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")
             assert limits.fetchone() == tuple(SHORT.values())  # for what comes after
@@ -137,14 +128,20 @@ def test_waiting_for_a_run_of_ours_is_not_cut_short(
         assert conn.execute("SHOW lock_timeout").fetchone() == ("100ms",)
 
 
-def test_waiting_for_another_who_works_on_the_step_is_not_cut_short(short: str, empty_dsn: str) -> None:
+@pytest.mark.parametrize(
+    "alone", [lambda conn: runs.only_once(conn, 1, "extract"), runs.loading_alone], ids=["on the step", "on loading"]
+)
+def test_waiting_for_another_who_works_is_not_cut_short(
+    short: str, empty_dsn: str, alone: Callable[[psycopg.Connection], AbstractContextManager[object]]
+) -> None:
     with psycopg.connect(empty_dsn, autocommit=True) as other:
         migrate(other)
         held = ExitStack()
-        held.enter_context(runs.only_once(other, 1, "extract"))
+        held.enter_context(alone(other))
         ended = after(0.8, held.close)
-        with crm_session(short) as conn, runs.only_once(conn, 1, "extract"):
+        with crm_session(short) as conn, alone(conn):
             assert ended.is_set()
+            assert locked_relations(conn) == 0
             limits = conn.execute("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")
             assert limits.fetchone() == tuple(SHORT.values())
 

@@ -11,8 +11,9 @@ import psycopg
 import pytest
 from database_snapshot import snapshot
 from psycopg.rows import dict_row
+from scheduled_actions import add_cron
 
-from lead_mining import pipeline
+from lead_mining import buying, pipeline, reconciliation
 from lead_mining.credits import ledger
 from lead_mining.exceptions import (
     CostNotApproved,
@@ -21,6 +22,7 @@ from lead_mining.exceptions import (
     MalformedAnswer,
     ProviderAccessDenied,
     ProviderCreditsExhausted,
+    ProviderOutcomeUnknown,
     ProviderRejected,
     ProviderUnavailable,
 )
@@ -60,7 +62,8 @@ def token(request: pytest.FixtureRequest, simulator: Simulator) -> Iterator[str]
 
 
 @pytest.fixture
-def provider(simulator: Simulator, token: str) -> OdooIap:
+def provider(simulator: Simulator, token: str, monkeypatch: pytest.MonkeyPatch) -> OdooIap:
+    monkeypatch.setattr(OdooIap, "answer_within", 0.2)  # the simulator is never at work on a call for longer
     return OdooIap(simulator.url, token, "2a8a5d34-0000-4000-8000-000000000001")
 
 
@@ -133,6 +136,7 @@ def test_what_the_crm_would_do_and_loading_does_not_is_said_before_and_after(
     conn: psycopg.Connection, mine: Callable[..., dict[str, Any]]
 ) -> None:
     conn.execute("ALTER TABLE crm_lead ADD CONSTRAINT our_rule CHECK (name <> 'Forbidden')")
+    add_cron(conn, "mail", "ir_cron_mail_scheduler_action")
     (notice,) = mine(COMPANIES)["plan"]["notices"]
     assert "our_rule" in notice
     came_to = summary(conn, KEY)
@@ -228,11 +232,12 @@ def test_trimmed_to_what_can_be_paid(conn: psycopg.Connection, mine: Callable[..
     assert 0 < done["load"]["captured"] <= 5
 
 
-def test_credits_gone_between_preparing_and_paying(conn: psycopg.Connection, provider: OdooIap, tmp_path: Path) -> None:
+def test_credits_gone_between_failing_and_paying(conn: psycopg.Connection, provider: OdooIap, tmp_path: Path) -> None:
     run_id = pipeline.prepare_request(conn, KEY, COMPANIES)["run_id"]
     pipeline.extract(conn, run_id, provider)
     pipeline.validate(conn, run_id, tmp_path)
     pipeline.deduplicate(conn, run_id)
+    pipeline.release(conn, KEY)  # a task had failed for good
     with conn.transaction():
         ledger.hold(conn, "default", 998, key="somebody else")
     leads = count(conn, "crm_lead")
@@ -242,11 +247,21 @@ def test_credits_gone_between_preparing_and_paying(conn: psycopg.Connection, pro
     assert count(conn, "crm_lead") == leads
 
 
+def test_what_was_held_when_it_was_prepared_cannot_be_taken_by_others(
+    conn: psycopg.Connection, mine: Callable[..., dict[str, Any]]
+) -> None:
+    pipeline.prepare_request(conn, KEY, COMPANIES)
+    with conn.transaction(), pytest.raises(InsufficientCredits):
+        ledger.hold(conn, "default", 998, key="somebody else")
+    assert mine(COMPANIES)["load"]["captured"] > 0
+
+
 def test_the_providers_account_is_empty(conn: psycopg.Connection, provider: OdooIap, simulator: Simulator) -> None:
     run_id = pipeline.prepare_request(conn, KEY, COMPANIES)["run_id"]
     simulator.add_fault("insufficient_credits")
     with pytest.raises(ProviderCreditsExhausted):
         pipeline.extract(conn, run_id, provider)
+    pipeline.release(conn, KEY)
     assert request_state(conn) == ("error", "credits")
     assert ledger.balance(conn, "default").available == 1000
 
@@ -263,7 +278,6 @@ def test_nothing_found(conn: psycopg.Connection, mine: Callable[..., dict[str, A
     [
         ("http_500", ProviderUnavailable),
         ("http_429", ProviderUnavailable),
-        ("cut_off", ProviderUnavailable),
         ("not_json", MalformedAnswer),
         ("user_error", ProviderRejected),
         ("access_error", ProviderAccessDenied),
@@ -276,6 +290,25 @@ def test_a_failing_provider_loses_nothing_and_the_retry_ends_well(
     with pytest.raises(error):
         mine(COMPANIES)
     assert mine(COMPANIES)["load"]["leads"] > 0
+
+
+@pytest.mark.parametrize("fault", ["cut_off", "charged_then_500"])
+def test_what_was_paid_and_never_came_is_not_bought_again_before_a_person_has_decided(
+    conn: psycopg.Connection, mine: Callable[..., dict[str, Any]], simulator: Simulator, token: str, fault: str
+) -> None:
+    simulator.add_fault(fault, calls=1)
+    with pytest.raises(ProviderUnavailable):
+        mine(COMPANIES)
+    for _ in range(2):
+        with pytest.raises(ProviderOutcomeUnknown, match="its balance is 9988, and would be 10000"):
+            mine(COMPANIES)
+    assert simulator.account(token)["charged"] == 12
+    (call,) = reconciliation.unsettled_calls(conn)
+    buying.settle_call(conn, call.id, "lost", 12, by="ada")
+    done = mine(COMPANIES)
+    assert (done["load"]["leads"], done["extract"]["stopped"]) == (0, "the most it may cost is charged")
+    assert simulator.account(token)["charged"] == 12
+    assert ledger.balance(conn, "default").available == 1000, "our own credits are spent on leads alone"
 
 
 @pytest.mark.parametrize("fault", ["missing_keys", "wrong_types", "duplicate_companies", "hostile"])
