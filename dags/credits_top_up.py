@@ -2,6 +2,8 @@
 
 Adds bought credits to a credit account. Mining spends them: 1 a lead, 1 a contact.
 
+For an account that mirrors one at a provider, buy the credits at the provider first; then book the same number here.
+
 **Start it** with *Trigger* and fill in the form: the account, how many credits were bought, and the reference of the
 payment. The task's log says what the account has afterwards.
 
@@ -18,9 +20,13 @@ nothing, however often it is triggered, cleared or retried. So give each payment
   payment, trigger again with its own reference.
 - **"key 'top_up/...' cannot be used"**: the reference was booked before with other credits or on another account; the
   text says which. Nothing changed. Check the payment; a second one needs its own reference.
-- **"relation lead_mining.ledger_account does not exist"**: the database has not been set up for lead mining, or
-  `crm_conn_id` names another one.
-- **A wrong amount was booked**: the ledger is append-only, so do not try to change its rows; tell its keeper.
+- **"The database ... has no schema lead_mining"**, or an older one: `crm_conn_id` names another database, or this one
+  is to be set up or updated as the text says. Nothing was booked.
+- **"The CRM's database is busy"**: nothing was booked; the task is retried.
+- **Too little was booked**: trigger again with what is missing, and a reference of its own, such as `INV/7, rest`.
+- **Too much was booked**: nothing is ever taken out of the ledger, so do not try to change its rows. On a mirrored
+  account, book what is too much with `credits_charge`. On a local one, leave that much out of the next payment that you
+  book, and say so in its reference.
 """
 
 from __future__ import annotations
@@ -30,10 +36,8 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param, task
-from airflow.sdk.exceptions import AirflowFailException
 
-from lead_mining.exceptions import LeadMiningError
-from lead_mining.hooks import crm_connection
+from lead_mining.hooks import crm_session
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +49,21 @@ with DAG(
     schedule=None,
     params={
         "credit_account": Param(
-            "default", type="string", title="Credit account", minLength=1, maxLength=200, pattern=r"^\S(.*\S)?$"
+            "default",
+            type="string",
+            title="Credit account",
+            description="Opened by its first payment, where it is not there yet.",
+            minLength=1,
+            maxLength=200,
+            pattern=r"^\S(.*\S)?$",
         ),
-        "credits": Param(type="integer", title="Credits bought", minimum=1, maximum=1_000_000),
+        "credits": Param(
+            type="integer",
+            title="Credits bought",
+            description="On an account that mirrors one at a provider: as many as were bought there.",
+            minimum=1,
+            maximum=1_000_000,
+        ),
         "reference": Param(
             type="string",
             title="Payment reference",
@@ -56,7 +72,14 @@ with DAG(
             maxLength=200,
             pattern=r"^\S(.*\S)?$",
         ),
-        "crm_conn_id": Param("lead_mining_crm", type="string", title="CRM connection", minLength=1, maxLength=200),
+        "crm_conn_id": Param(
+            "lead_mining_crm",
+            type="string",
+            title="CRM connection",
+            description="The database that the account is in.",
+            minLength=1,
+            maxLength=200,
+        ),
     },
     tags=["lead-mining"],
     default_args={"retries": 3, "retry_delay": timedelta(seconds=5), "execution_timeout": timedelta(minutes=5)},
@@ -65,14 +88,13 @@ with DAG(
     @task
     def top_up_credits(params: dict[str, Any]) -> dict[str, Any]:
         from lead_mining.credits import ledger
+        from lead_mining.migrations import check_migrated
 
         account, credits, reference = params["credit_account"], params["credits"], params["reference"]
-        try:
-            with crm_connection(params["crm_conn_id"]) as connection, connection.transaction():
-                new = ledger.top_up(connection, account, credits, f"top_up/{reference}", reference)
-                left = ledger.balance(connection, account).available
-        except LeadMiningError as error:
-            raise AirflowFailException(str(error)) from error
+        with crm_session(params["crm_conn_id"]) as connection, connection.transaction():
+            check_migrated(connection)
+            new = ledger.top_up(connection, account, credits, f"top_up/{reference}", reference)
+            left = ledger.balance(connection, account).available
         booked = f"{credits:,} credits added" if new else f"payment {reference!r} was topped up before; nothing changed"
         log.info("%s. Account %r has %s credits available.", booked, account, f"{left:,}")
         return {"added": credits if new else 0, "available": left}

@@ -9,12 +9,12 @@ puts it into the CRM as leads or opportunities, each with an enrichment note.
 
 | task | does | safe to clear? |
 |---|---|---|
-| `prepare_request` | checks the params, numbers the request, says the most it can cost | yes |
+| `prepare_request` | checks the params, numbers the request, sets aside the most it can cost | yes |
 | `approve_cost` | only above *Ask a person above*: a person approves on the task's *Required Actions* tab | yes |
 | `extract` | buys page by page; each page is stored before the next is asked for | yes: nothing is bought twice |
 | `validate` | Great Expectations; what fails is kept as a rejection; see *Data Docs* in the menu | yes |
 | `deduplicate` | within the batch, against the CRM, against what was bought before | yes |
-| `debit_credits` | holds the credits: 1 a lead, 1 a contact | yes |
+| `debit_credits` | keeps 1 credit a lead and 1 a contact, gives back what was set aside beyond that | yes |
 | `load_leads` | one transaction: leads in, credits captured, request done | yes |
 | `write_enrichment_notes` | one note a lead | yes |
 | `release` | gives back what was held and not used; prints the summary | yes |
@@ -33,6 +33,8 @@ Every task can be cleared at any time, also of a finished run: it finds what it 
 - **"cannot pay: n credits needed"**: buy credits with the DAG `credits_top_up`, then clear the failed task; or trigger
   with fewer leads, or with *When credits are short* set to *Mine what can be paid*. The request is in state `error`.
 - **`extract` failed, "provider ... credits"**: the provider's own account is empty. Buy there, then clear `extract`.
+- **`extract` failed, "The answer to provider call ... is lost"**: the provider may have charged for an answer that
+  never came. Nothing more is bought until somebody has decided with the DAG `credits_settle`; then clear `extract`.
 - **`extract` keeps retrying**: the provider is down or limits the rate. Pages bought so far are safe. Clear it later.
 - **`extract` failed, access denied**: the token of the connection `lead_mining_provider` is wrong. Mend it under
   *Admin / Connections*, then clear `extract`.
@@ -52,7 +54,8 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, Asset, Metadata, Param, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from lead_mining.hooks import crm_session, data_docs_folder, provider_for
+from lead_mining.hooks import crm_connection, crm_session, data_docs_folder, provider_for
+from lead_mining.notifiers import LowCreditsNotifier
 from lead_mining.request import dag_params
 
 LEADS = Asset("lead_mining_leads", extra={"what": "leads loaded into the CRM by lead mining"})
@@ -81,7 +84,7 @@ with DAG(
     },
 ):
 
-    @task
+    @task(on_failure_callback=LowCreditsNotifier())
     def prepare_request(params: dict[str, Any], run_id: str) -> dict[str, Any]:
         from lead_mining import pipeline
 
@@ -98,7 +101,13 @@ with DAG(
 
         approved_by = approval and (approval["responded_by_user"] or {}).get("name", "unknown")
         with crm_session(params["crm_conn_id"]) as connection:
-            return pipeline.extract(connection, plan["run_id"], provider_for(params["provider_conn_id"]), approved_by)
+            return pipeline.extract(
+                connection,
+                plan["run_id"],
+                provider_for(params["provider_conn_id"]),
+                approved_by,
+                reconnect=lambda: crm_connection(params["crm_conn_id"]),
+            )
 
     @task
     def validate(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +148,7 @@ with DAG(
         with crm_session(params["crm_conn_id"]) as connection:
             return pipeline.write_enrichment_notes(connection, plan["run_id"])
 
-    @task
+    @task(on_success_callback=LowCreditsNotifier())
     def release(params: dict[str, Any], run_id: str) -> dict[str, Any]:
         from lead_mining import pipeline
         from lead_mining.summary import summary
@@ -155,10 +164,9 @@ with DAG(
     approve_cost = ApprovalOperator(
         task_id="approve_cost",
         subject="Mine leads for {{ ti.xcom_pull('prepare_request')['cost'] }}?",
-        body="Balance of the account `{{ params.credit_account }}`: "
-        "{{ ti.xcom_pull('prepare_request')['balance'] }} credits. "
-        "Asked for: {{ params.search_type }} in {{ params.countries | join(', ') }}.",
+        body="{{ ti.xcom_pull('prepare_request')['approval'] }}",
         response_timeout=timedelta(days=7),
+        defaults=ApprovalOperator.REJECT,  # nobody answers in time: nothing is bought
         pre_execute=skip_if_not_needed,
     )
     steps = [validate(plan), deduplicate(plan), debit_credits(plan), load_leads(plan), write_enrichment_notes(plan)]

@@ -11,6 +11,7 @@ import pytest
 from database_snapshot import snapshot
 from steps import STEPS
 
+from lead_mining.credits import ledger
 from lead_mining.summary import summary
 from local_stack.stack import Stack
 
@@ -118,6 +119,8 @@ def test_a_person_decides_above_the_threshold(stack: Stack, conn: psycopg.Connec
         time.sleep(3)
         if state == "awaiting_input" and not (question := api(stack, "GET", detail))["response_received"]:
             assert "at most 18 credits" in question["subject"]
+            assert "| Countries |" in question["body"]
+            assert ledger.balance(conn, "default").held == 18
             api(stack, "PATCH", detail, {"chosen_options": [answer], "params_input": {}})
     assert wait(stack, run_id, "success", "failed") == "success"
     came_to = summary(conn, f"{DAG}/{run_id}")
@@ -128,12 +131,11 @@ def test_a_person_decides_above_the_threshold(stack: Stack, conn: psycopg.Connec
     else:
         assert (came_to.pages, came_to.loaded, came_to.credits_spent) == (0, 0, 0)
         assert request_state(conn) == ("draft", None)
+        assert ledger.balance(conn, "default").held == 0
         assert task_states(stack, run_id)["extract"] == "skipped"
 
 
 def test_credits_are_bought_by_a_dag(stack: Stack, conn: psycopg.Connection) -> None:
-    from lead_mining.credits import ledger
-
     before = ledger.balance(conn, "default").available
     run_id = stack.api.trigger("credits_top_up", {"credits": 250, "reference": "INV-e2e"})
     end = time.monotonic() + 120

@@ -1,0 +1,143 @@
+"""# Reconcile credits, every day
+
+Looks every day at whether all credits are where they should be, and tells people what only they can put right.
+
+Each task stands alone: one that fails stops no other. **A failed task is a finding**: its log lists what was found, a
+line each, and what to do. It is not retried for that; only trouble on the way (the database or the provider does not
+answer) is.
+
+| task | does | safe to clear? |
+|---|---|---|
+| `release_expired_holds` | gives back what runs held for 4,320 hours and did not use, as Odoo's IAP does | yes |
+| `check_ledger` | works every balance out anew from what it follows from; fails with what disagrees | yes |
+| `compare_balances` | asks the provider of each mirrored account what it has; fails where ours differs | yes |
+| `list_unsettled_calls` | fails with the paid calls whose answer is lost, until a person has settled them | yes |
+| `notify_low_credits` | tells by e-mail of accounts that are low or empty, once until they are topped up | yes |
+
+## Triage notes
+
+- **`check_ledger` failed**: something was changed behind the ledger's back, or there is a fault in lead mining. Stop
+  mining on the accounts that are named, keep the log, find out who worked on the database. Do not mend rows by hand.
+- **`compare_balances` failed**: look into the provider's account. Credits bought there are booked with
+  `credits_top_up`; credits that went there, with `credits_charge`; what a lost call cost, with `credits_settle`.
+- **`compare_balances` warns** that a provider could not tell: it was not asked again today. Clear the task to do so.
+- **`list_unsettled_calls` failed**: for each line look up in the provider's account whether the call was charged, and
+  settle it with `credits_settle`. Then clear `extract` of its run.
+- **`notify_low_credits` failed**: the mail server refused or did not answer; the text says what it said. Mend the
+  Airflow connection `smtp_default`, and clear the task: what could not be sent is still due. "idle-in-transaction
+  timeout" says that the mail server took more than 30 seconds; its mail may come twice.
+- **`notify_low_credits` warns** that nobody could be told: the text says what to set up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, Param, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from lead_mining.hooks import crm_session, provider_for
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from lead_mining.provider_calls import Call
+
+log = logging.getLogger(__name__)
+
+
+def fail_with(what: str, findings: Iterable[str]) -> None:
+    """Fails the task for good where there is a finding: the next try would find the same."""
+    if lines := "".join(f"\n  - {finding}" for finding in findings):
+        raise AirflowFailException(f"{what}:{lines}")
+
+
+def how_to_settle(connection: psycopg.Connection, call: Call) -> str:
+    from lead_mining import runs
+
+    run = runs.get(connection, call.run_id)
+    return (
+        f"call {call.id} of {run.request_number or run.run_key}, page {call.page_number}, at most {call.most} credits,"
+        f" {call.asked_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: settle it with credits_settle, call {call.id}"
+    )
+
+
+with DAG(
+    "credits_reconcile",
+    dag_display_name="Reconcile credits",
+    description="Every day: expired holds, the ledger, providers' balances, lost calls, low accounts",
+    doc_md=__doc__,
+    schedule="@daily",
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "crm_conn_id": Param(
+            "lead_mining_crm",
+            type="string",
+            title="CRM connection",
+            description="The database that the credit accounts are in.",
+            minLength=1,
+            maxLength=200,
+        ),
+    },
+    tags=["lead-mining"],
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=1), "execution_timeout": timedelta(hours=1)},
+):
+
+    @task
+    def release_expired_holds(params: dict[str, Any]) -> int:
+        from lead_mining import reconciliation
+        from lead_mining.migrations import check_migrated
+
+        with crm_session(params["crm_conn_id"]) as connection:
+            check_migrated(connection)
+            released = reconciliation.release_expired_holds(connection)
+        for line in released:
+            log.info("given back, as its time is over: %s", line)
+        return len(released)
+
+    @task
+    def check_ledger(params: dict[str, Any]) -> None:
+        from lead_mining import audit
+        from lead_mining.migrations import check_migrated
+
+        with crm_session(params["crm_conn_id"]) as connection:
+            check_migrated(connection)
+            found = audit.audit(connection)
+        lines = (f"{d.claim} ({d.check}): {d.what}: expected {d.expected}, found {d.found}" for d in found)
+        fail_with("The ledger does not hold what it claims", lines)
+
+    @task
+    def compare_balances(params: dict[str, Any]) -> int:
+        from lead_mining import reconciliation
+        from lead_mining.migrations import check_migrated
+
+        with crm_session(params["crm_conn_id"]) as connection:
+            check_migrated(connection)
+            compared = reconciliation.compare_balances(connection, provider_for)
+        for comparison in compared:
+            log.log(logging.WARNING if comparison.reported is None else logging.INFO, "%s", comparison)
+        fail_with("Providers say otherwise", (str(comparison) for comparison in compared if comparison.differs))
+        return len(compared)
+
+    @task
+    def list_unsettled_calls(params: dict[str, Any]) -> None:
+        from lead_mining import reconciliation
+        from lead_mining.migrations import check_migrated
+
+        with crm_session(params["crm_conn_id"]) as connection:
+            check_migrated(connection)
+            lines = [how_to_settle(connection, call) for call in reconciliation.unsettled_calls(connection)]
+        fail_with("The answers to these paid calls are lost; their runs buy nothing until a person has decided", lines)
+
+    @task
+    def notify_low_credits(params: dict[str, Any]) -> int:
+        from lead_mining import notifiers
+
+        return notifiers.send_due_notices(params["crm_conn_id"])
+
+    for each in (release_expired_holds, check_ledger, compare_balances, list_unsettled_calls, notify_low_credits):
+        each()
