@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
+import fault_table
+import parity_table
 import pytest
 from hypothesis import HealthCheck, settings
-from parity_table import render
 
 from local_stack.environment import temporary_folder
 from local_stack.postgres import PostgresServer
@@ -33,9 +36,15 @@ def postgres_server() -> Iterator[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What the tests of `integration/odoo` compared. Here, as only the process that prints hears of all of them."""
+    """What the tests of `integration/odoo` and `integration/faults` found. Here, as only the process that prints hears it."""
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
-    found = [value for report in reports for name, value in getattr(report, "user_properties", ()) if name == "parity"]
-    if found:
+    found: dict[str, list[Any]] = defaultdict(list)
+    for report in reports:
+        for name, value in getattr(report, "user_properties", ()):
+            found[name].append(json.loads(value))
+    if parity := found["parity"]:
         terminalreporter.section("compared with recordings of Odoo 17")
-        terminalreporter.write(render([line for value in found for line in json.loads(value)]))
+        terminalreporter.write(parity_table.render([line for lines in parity for line in lines]))
+    if faults := found["fault"]:
+        terminalreporter.section("faults")
+        terminalreporter.write(fault_table.render(faults))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -25,12 +26,24 @@ def runner() -> Iterator[StepRunner]:
 
 
 @pytest.fixture(scope="session")
-def place(postgres_server: str, crm_template: Callable[[str], str], simulator: Simulator, runner: StepRunner) -> Place:
-    """The embedded CRM."""
-    return Place(postgres_server, crm_template("embedded"), simulator, runner, request_for("embedded"))
-
-
-@pytest.fixture(scope="session")
-def rehearsal(place: Place) -> Iterator[Rehearsal]:
-    with rehearsed(place) as found:
+def rehearsal(
+    request: pytest.FixtureRequest,
+    postgres_server: str,
+    crm_template: Callable[[str], str],
+    simulator: Simulator,
+    runner: StepRunner,
+) -> Iterator[Rehearsal]:
+    """A clean run on the kind of CRM that the test is for, by default the embedded one."""
+    kind = getattr(request, "param", "embedded")
+    with rehearsed(Place(kind, postgres_server, crm_template(kind), simulator, runner, request_for(kind))) as found:
         yield found
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """Puts a line into the table of faults that is printed at the end: fault, points, tried, survived, broken."""
+
+    def tell(fault: str, points: int, tried: int, survived: int, broken: int) -> None:
+        record_property("fault", json.dumps([fault, points, tried, survived, broken]))
+
+    return tell

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -49,6 +49,7 @@ def request_for(crm_kind: str) -> dict[str, Any]:
 class Place:
     """Where runs happen. `server`: dsn of the PostgreSQL server; `template`: the database of a CRM to copy."""
 
+    kind: str
     server: str
     template: str
     simulator: Simulator
@@ -91,30 +92,10 @@ class Trial:
     point: Point
     broken: list[str]
 
-
-@dataclass
-class Table:
-    """What came of a sweep, by step."""
-
-    points: dict[str, int] = field(default_factory=dict)
-    trials: list[Trial] = field(default_factory=list)
-
     @property
-    def broken(self) -> list[str]:
-        """A line for each invariant that some trial broke."""
-        return [f"{trial.point} (point {trial.number}): {what}" for trial in self.trials for what in trial.broken]
-
-    def __str__(self) -> str:
-        lines = [("step", "kill points", "tried", "survived", "invariants broken")]
-        for step, points in self.points.items():
-            tried = [trial for trial in self.trials if trial.point.step == step]
-            survived = [trial for trial in tried if not trial.broken]
-            lines.append((step, *map(str, (points, len(tried), len(survived), sum(len(t.broken) for t in tried)))))
-        totals = [sum(int(line[column]) for line in lines[1:]) for column in range(1, 5)]
-        lines.append(("all", *map(str, totals)))
-        return "\n".join(
-            [" | ".join([step.ljust(22), *(cell.rjust(11) for cell in cells)]) for step, *cells in lines] + self.broken
-        )
+    def wrong(self) -> list[str]:
+        """A line for each invariant that does not hold."""
+        return [f"{self.point} (point {self.number}): {what}" for what in self.broken]
 
 
 @contextmanager
@@ -159,18 +140,12 @@ def chosen(points: Sequence[Point], stride: int) -> list[int]:
     return [n for n, point in enumerate(points, start=1) if point.irrevocable or n % stride == 0]
 
 
-def sweep(
-    rehearsal: Rehearsal, steps: Sequence[str] = STEPS, *, stride: int = 1, release_between: bool = False
-) -> Table:
-    """Kill at the chosen points of each step, one trial each; see `attempt`."""
-    table = Table()
-    for step in steps:
-        points = rehearsal.stages[step].points
-        table.points[step] = len(points)
-        table.trials += [
-            attempt(rehearsal, step, number, release_between=release_between) for number in chosen(points, stride)
-        ]
-    return table
+def sweep(rehearsal: Rehearsal, step: str, *, stride: int = 1, release_between: bool = False) -> list[Trial]:
+    """Kill at the chosen points of the step, one trial each; see `attempt`."""
+    return [
+        attempt(rehearsal, step, number, release_between=release_between)
+        for number in chosen(rehearsal.stages[step].points, stride)
+    ]
 
 
 def attempt(rehearsal: Rehearsal, step: str, number: int, *, release_between: bool = False) -> Trial:
