@@ -151,6 +151,7 @@ def test_a_wrong_request_is_told_what_is_right(ready: psycopg.Connection) -> Non
 
 
 def test_notices_are_seen(owner: psycopg.Connection, ready: psycopg.Connection) -> None:
+    add_cron(owner, "mail", "ir_cron_mail_scheduler_action")
     owner.execute(
         "CREATE TABLE base_automation (id serial, name jsonb, model_id integer, trigger varchar, active boolean)"
     )

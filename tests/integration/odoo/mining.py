@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 from database_diff import Tables, changes, read_tables
 from odoo_recordings import Recording
@@ -17,6 +18,7 @@ from lead_mining import pipeline, vocabulary
 from lead_mining.exceptions import ProviderError
 from lead_mining.providers.odoo_iap import OdooIap
 from lead_mining.providers.transport import new_client
+from provider_simulator.app import BALANCE_ENDPOINT
 from provider_simulator.testing import Simulator
 
 from .comparison import Comparison, TableComparison, compare_calls, compare_outcomes
@@ -36,7 +38,7 @@ ASKED_INSTEAD = {"countries": ["BE"], "preferred_role": "CEO", "seniority": "dir
 
 @dataclass
 class Mined:
-    """A recording, mined here. `sent`: the calls the provider got; `error`: what the provider's answer made us raise."""
+    """A recording, mined here. `sent`: the paid calls the provider got; `error`: what the provider's answer made us raise."""
 
     recording: Recording
     conn: psycopg.Connection
@@ -133,7 +135,12 @@ def _provider(recording: Recording, simulator: Simulator, sent: list[dict[str, A
         client.timeout = 0.5
     else:
         url = "http://127.0.0.1:9"  # nobody listens: the connection is refused
-    client.event_hooks["request"] = [lambda request: sent.append(json.loads(request.read()))]
+
+    def note(request: httpx.Request) -> None:
+        if request.url.path != BALANCE_ENDPOINT:
+            sent.append(json.loads(request.read()))
+
+    client.event_hooks["request"] = [note]
     known = recording.sent["params"] if recording.sent else {"account_token": "token", "dbuuid": "database"}
     return OdooIap(url, known["account_token"], known["dbuuid"], client)
 

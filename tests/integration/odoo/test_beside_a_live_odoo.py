@@ -156,9 +156,11 @@ def theirs_is_there(conn: psycopg.Connection, traffic: OdooTraffic) -> None:
 def the_next_insert_works(conn: psycopg.Connection) -> None:
     """Every serial id of the CRM goes on behind what is there, and so does the number of mining requests."""
     serial = conn.execute(
-        "SELECT * FROM (SELECT tablename, pg_get_serial_sequence('public.' || quote_ident(tablename), 'id') AS sequence"
-        " FROM pg_tables JOIN information_schema.columns c ON c.table_schema = schemaname AND c.table_name = tablename"
-        " WHERE schemaname = 'public' AND column_name = 'id') AS tables WHERE sequence IS NOT NULL"
+        "SELECT relname, s.seqrelid::regclass::text FROM pg_class t"
+        " JOIN pg_attribute a ON a.attrelid = t.oid AND a.attname = 'id' JOIN pg_depend d"
+        " ON (d.refclassid, d.refobjid, d.refobjsubid) = ('pg_class'::regclass, t.oid, a.attnum)"
+        " JOIN pg_sequence s ON (d.classid, d.objid) = ('pg_class'::regclass, s.seqrelid)"
+        " WHERE t.relnamespace = 'public'::regnamespace AND t.relkind = 'r'"
     ).fetchall()
     assert {"crm_lead", "mail_message", "mail_followers", "crm_tag"} <= {table for table, _ in serial}
     for table, sequence in serial:
