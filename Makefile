@@ -8,7 +8,7 @@ override REQUEST := $(value REQUEST)
 export SQL REQUEST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup mine up down status psql test lint types walls check fixes lock clean
+.PHONY: help setup mine up down status psql test faults lint types walls check fixes lock clean
 
 help: ## this list
 	@echo 'make mine works on a fresh clone: it sets up all it needs.'
@@ -39,6 +39,9 @@ else
 	@$(VENV) -m pytest --numprocesses=2 --cov --cov-report= -m 'not e2e'
 	@$(VENV) -m pytest --cov --cov-append -m e2e
 endif
+
+faults: setup ## a run killed at every point, on both kinds of CRM, and the database server too: about an hour
+	@LEAD_MINING_FAULTS=all $(VENV) -m pytest tests/integration/faults
 
 lint: setup ## style
 	@$(VENV) -m ruff check

@@ -23,9 +23,10 @@ def new_database(server: str, template: str = "template0") -> Iterator[str]:
                 sql.Identifier(name), sql.Identifier(template)
             )
         )
-        try:
-            yield make_conninfo(server, dbname=name)
-        finally:
+    try:
+        yield make_conninfo(server, dbname=name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as admin:
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 

@@ -162,13 +162,15 @@ def footprint(conn: psycopg.Connection) -> Footprint:
     return Footprint(dict(conn.execute(counts).fetchall()), dict(leads), belongings)
 
 
-def broken(conn: psycopg.Connection, charged: int, clean: Footprint) -> list[str]:
+def broken(conn: psycopg.Connection, charged: int, clean: Footprint | None) -> list[str]:
     """A sentence for each invariant that does not hold.
 
-    `charged`: credits that the provider took, by its own books. `clean`: what a run leaves that nothing happened to.
+    `charged`: credits that the provider took, by its own books. `clean`: what a run leaves that nothing happened to;
+    None: the provider's answers were others.
     """
     found = [sentence.format(*row) for sentence, query in CHECKS for row in conn.execute(query).fetchall()]
-    return found + _unlike_the_provider(conn, charged) + _unlike_a_clean_run(footprint(conn), clean)
+    found += _unlike_the_provider(conn, charged)
+    return found + _unlike_a_clean_run(footprint(conn), clean) if clean else found
 
 
 def _unlike_the_provider(conn: psycopg.Connection, charged: int) -> list[str]:

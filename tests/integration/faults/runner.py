@@ -58,7 +58,7 @@ class Outcome:
 
 
 class StepRunner:
-    """A warmed-up process that forks one process for each call of `run_steps`, one at a time."""
+    """A warmed-up process that forks the processes in which steps are run."""
 
     def __enter__(self) -> StepRunner:
         environment = os.environ | NO_THREADS
@@ -66,7 +66,7 @@ class StepRunner:
             [sys.executable, PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
         assert self._read() == {"ready": True}
-        self._pid = 0
+        self._pids: list[int] = []
         self._runs = threading.Event()
         return self
 
@@ -75,37 +75,50 @@ class StepRunner:
 
     def run_steps(self, mining: Mining, steps: Sequence[str]) -> Outcome:
         """The steps in order, each with a connection of its own, until one raises or the process is killed."""
+        (outcome,) = self.run_together([mining], steps)
+        return outcome
+
+    def run_together(self, minings: Sequence[Mining], steps: Sequence[str]) -> list[Outcome]:
+        """The same steps for each, in as many processes at once."""
         assert self._program.stdin
-        self._program.stdin.write(json.dumps(asdict(mining) | {"steps": list(steps)}) + "\n")
+        orders = [asdict(mining) | {"steps": list(steps)} for mining in minings]
+        self._program.stdin.write(json.dumps(orders) + "\n")
         self._program.stdin.flush()
-        self._pid = int(self._read()["pid"])
-        self._runs.set()
         hangs = threading.Event()
-        watch = threading.Timer(LONGEST, lambda: (hangs.set(), self.kill()))
+        watch = threading.Timer(LONGEST + len(minings), lambda: (hangs.set(), self.kill()))
         watch.start()
-        outcome = Outcome()
+        outcomes = [Outcome() for _ in minings]
         try:
-            while outcome.exit_code is None:
-                line = self._read()
-                if "exit" in line:
-                    outcome.exit_code = line["exit"]
-                elif "error" in line:
-                    outcome.failure = Failure(**line)
-                else:
-                    outcome.ended[line["step"]] = line["result"]
+            while any(outcome.exit_code is None for outcome in outcomes):
+                self._note(self._read(), outcomes)
         finally:
             watch.cancel()
             self._runs.clear()
-        if hangs.is_set():
-            step = steps[len(outcome.ended)]
-            outcome.failure = Failure(step, "TimeoutError", f"it has not ended after {LONGEST:.0f} s", permanent=True)
-        return outcome
+        for outcome in outcomes:
+            if hangs.is_set() and outcome.killed:
+                step = steps[len(outcome.ended)]
+                outcome.failure = Failure(step, "TimeoutError", "it has not ended in time", permanent=True)
+        return outcomes
+
+    def _note(self, line: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
+        if "pids" in line:
+            self._pids = line["pids"]
+            self._runs.set()
+            return
+        outcome = outcomes[line.pop("place")]
+        if "exit" in line:
+            outcome.exit_code = line["exit"]
+        elif "error" in line:
+            outcome.failure = Failure(**line)
+        else:
+            outcome.ended[line["step"]] = line["result"]
 
     def kill(self) -> None:
-        """SIGKILL to the process that runs now. Safe to call from any thread."""
+        """SIGKILL to the processes that run now. Safe to call from any thread."""
         assert self._runs.wait(LONGEST), "no process runs"
-        with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+        for pid in self._pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _read(self) -> dict[str, Any]:
         assert self._program.stdout

@@ -1,8 +1,8 @@
 """Runs steps in forks of itself: importing pandas and Great Expectations costs seconds, and a fork can be killed.
 
 Started as a program by `runner.py`, as a plain process with one thread (multiprocessing's forkserver would have to
-import its target by name, and modules of this folder have none outside pytest). Each line of the input is an order;
-the lines of the output are told in `runner.py`.
+import its target by name, and modules of this folder have none outside pytest). Each line of the input is a list of
+orders, one for each process; the lines of the output are told in `runner.py`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ ANSWER_WITHIN = 0.1  # seconds; the proxy hands a call on or does not: nothing i
 
 
 def say(**line: Any) -> None:
-    os.write(sys.stdout.fileno(), json.dumps(line).encode() + b"\n")
+    os.write(sys.stdout.fileno(), json.dumps(line).encode() + b"\n")  # at once, so that lines of several do not mix
 
 
-def run(order: dict[str, Any]) -> None:
+def run(place: int, order: dict[str, Any]) -> None:
     OdooIap.page_size = PAGE_SIZE
     OdooIap.answer_within = ANSWER_WITHIN
     for step in order["steps"]:
@@ -41,11 +41,11 @@ def run(order: dict[str, Any]) -> None:
                 result = call(conn, step, order)
         except Exception as error:
             permanent = bool(getattr(error, "permanent", False))
-            say(step=step, error=type(error).__name__, text=str(error), permanent=permanent)
+            say(place=place, step=step, error=type(error).__name__, text=str(error), permanent=permanent)
             return
         if step == "prepare_request":
             order["run_id"] = result["run_id"]
-        say(step=step, result=result)
+        say(place=place, step=step, result=result)
 
 
 def call(conn: psycopg.Connection, step: str, order: dict[str, Any]) -> dict[str, Any]:
@@ -82,14 +82,19 @@ def serve() -> None:
     say(ready=True)
     for line in sys.stdin:
         gc.freeze()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                say(pid=os.getpid())
-                run(json.loads(line))
-            finally:
-                os._exit(0)
-        say(exit=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        places = {}
+        for place, order in enumerate(json.loads(line)):
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    run(place, order)
+                finally:
+                    os._exit(0)
+            places[pid] = place
+        say(pids=list(places))
+        while places:
+            pid, status = os.wait()
+            say(place=places.pop(pid), exit=os.waitstatus_to_exitcode(status))
 
 
 if __name__ == "__main__":

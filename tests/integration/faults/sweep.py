@@ -165,7 +165,7 @@ def attempt(rehearsal: Rehearsal, step: str, number: int, *, release_between: bo
             )
         if release_between:
             place.runner.run_steps(mining, ["release"])
-        again = _as_airflow(place, mining, STEPS[STEPS.index(step) :])
+        again = as_airflow(place, mining, STEPS[STEPS.index(step) :])
         wrong = []
         if again.failure:
             wrong.append(f"run again, {again.failure.step} ended with {again.failure.error}: {again.failure.text}")
@@ -174,7 +174,7 @@ def attempt(rehearsal: Rehearsal, step: str, number: int, *, release_between: bo
     return Trial(number, stage.points[number - 1], wrong)
 
 
-def _as_airflow(place: Place, mining: Mining, steps: Sequence[str]) -> Outcome:
+def as_airflow(place: Place, mining: Mining, steps: Sequence[str]) -> Outcome:
     """The steps in order; one that fails is retried, and cleared after a person has settled what only a person can.
 
     The teardown, which comes last, is run whatever happened before.
