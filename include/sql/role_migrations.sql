@@ -413,6 +413,9 @@ BEGIN
     END IF;
     IF NEW.kind = 'refund' THEN
         PERFORM lead_mining.ledger_check_refund(NEW);
+    ELSIF NEW.kind = 'charge' AND NOT EXISTS (
+            SELECT FROM lead_mining.credit_account WHERE name = NEW.owner AND provider_conn_id IS NOT NULL) THEN
+        RAISE EXCEPTION 'account "%" is local: its credits are spent on leads alone', NEW.owner USING ERRCODE = 'check_violation';
     END IF;
 
     WITH moved AS (

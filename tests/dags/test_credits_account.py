@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -54,8 +53,7 @@ def tell(dag: DAG, told: int | Exception | None) -> Provider:
 
 
 def settings(conn: psycopg.Connection, name: str) -> Account:
-    account = accounts.find(conn, name)
-    return replace(account, notify=tuple(account.notify))
+    return accounts.find(conn, name)
 
 
 def set_up(dag: DAG, conf: dict[str, Any]) -> Any:

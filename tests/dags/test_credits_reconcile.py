@@ -14,7 +14,8 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
-from credit_dags import call, function, load, lose_call, make_run, run_in_airflow, validated
+from credit_dags import call, function, load, run_in_airflow, validated
+from mined_runs import lose_call, make_run
 
 import lead_mining
 from lead_mining import notifiers

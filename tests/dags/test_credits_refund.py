@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
-from credit_dags import call, load, mine, validated
+from credit_dags import call, load, validated
+from mined_runs import mine
 
 from lead_mining import candidates
 from lead_mining.credits import accounts, ledger

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import psycopg
-from credit_dags import lose_call, make_run, mine, run_in_airflow
+from credit_dags import run_in_airflow
+from mined_runs import lose_call, make_run, mine
 
 from lead_mining.credits import accounts, ledger
 from lead_mining.credits.accounts import Account

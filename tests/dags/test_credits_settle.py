@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
-from credit_dags import call, load, lose_call, make_run, validated
+from credit_dags import call, load, validated
+from mined_runs import lose_call, make_run
 
 from lead_mining.credits import accounts, ledger
 from lead_mining.credits.accounts import Account

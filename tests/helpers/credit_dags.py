@@ -13,11 +13,7 @@ from typing import Any
 
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
-from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
-
-from lead_mining import candidates, provider_calls
-from lead_mining.credits import ledger, run_holds
 
 DAGS = Path(__file__).parents[2] / "dags"
 
@@ -93,56 +89,3 @@ def run_in_airflow(home: Path, dsn: str, *runs: tuple[str, dict[str, Any]]) -> l
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return [json.loads(line.removeprefix("RESULT")) for line in done.stdout.splitlines() if line.startswith("RESULT")]
-
-
-def make_run(conn: Connection, account: str = "default", number: str = "LMR001") -> int:
-    """A mining run that nothing was done for yet; its id."""
-    row = conn.execute(
-        "INSERT INTO lead_mining.run (run_key, request, context, provider, credit_account, dry_run, lead_number,"
-        " max_cost, needs_approval, request_number) VALUES (%s, '{}', '{}', 'a_provider', %s, false, 9, 99, false, %s)"
-        " RETURNING id",
-        [f"lead_mining/{number}", account, number],
-    ).fetchone()
-    assert row
-    return int(row[0])
-
-
-def mine(conn: Connection, account: str, leads: dict[int, int], number: str = "LMR001") -> dict[int, int]:
-    """Leads loaded and paid from the account. `leads`: crm_lead id to contacts; returns crm_lead id to candidate id."""
-    with conn.transaction():
-        run_id = make_run(conn, account, number)
-        conn.execute(
-            "INSERT INTO lead_mining.raw_page (run_id, page_number, asked, found, charged, body)"
-            " VALUES (%s, 1, %s, %s, 0, '{}')",
-            [run_id, len(leads), len(leads)],
-        )
-        found = {}
-        for position, (lead_id, contacts) in enumerate(leads.items(), 1):
-            row = conn.execute(
-                "INSERT INTO lead_mining.candidate (run_id, position, page_number, company, contacts)"
-                " VALUES (%s, %s, 1, '{}', %s) RETURNING id",
-                [run_id, position, contacts],
-            ).fetchone()
-            assert row
-            found[lead_id] = int(row[0])
-        candidates.set_loaded(conn, {candidate_id: lead_id for lead_id, candidate_id in found.items()})
-        cost = sum(1 + contacts for contacts in leads.values())
-        hold = run_holds.hold_for_run(conn, account, cost, run_id)
-        ledger.capture(conn, hold, cost, f"run/{run_id}/capture")
-    return found
-
-
-def lose_call(conn: Connection, run_id: int, most: int = 20, answer_within: float = -1) -> int:
-    """A paid call whose answer is lost; its id. `answer_within`: seconds; positive, the provider may be at work yet."""
-    call_id = provider_calls.intend(
-        conn,
-        run_id,
-        1,
-        10,
-        most,
-        asked_at=provider_calls.clock(conn),
-        balance_before=None,
-        answer_within=answer_within,
-    )
-    provider_calls.mark_unknown(conn, call_id, "timed out", pending=True)
-    return call_id

@@ -31,6 +31,9 @@ class Account:
     notify: tuple[str, ...] = ()
     notice_sent: Notice | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notify", tuple(self.notify))  # from the database it comes as a list
+
     @property
     def mirrored(self) -> bool:
         return self.provider_conn_id is not None

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from mined_runs import mine
 
-from lead_mining.credits import ledger
+from lead_mining.credits import accounts, ledger
+from lead_mining.credits.accounts import Account
 from lead_mining.credits.ledger import Balance
 from lead_mining.exceptions import InsufficientCredits, LedgerError
 
@@ -25,17 +27,27 @@ class Model:
     available: int = 0
     spent: int = 0
     remaining: dict[int, int] = field(default_factory=dict)  # hold id to credits left
+    used: int = 0  # this month: held or spent, refunds or not
+    budget: int | None = None
+    leads: dict[int, int] = field(default_factory=dict)  # candidate id to what was paid for it, until it is refunded
+
+    @property
+    def spendable(self) -> int:
+        return self.available if self.budget is None else min(self.available, max(self.budget - self.used, 0))
 
     def balance(self) -> Balance:
         return Balance(self.available, sum(self.remaining.values()), self.spent)
 
 
-def machine(conn: psycopg.Connection[Any]) -> type[RuleBasedStateMachine]:
+def machine(conn: psycopg.Connection[Any], mirrored: bool) -> type[RuleBasedStateMachine]:
     class LedgerMachine(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
             self.account = f"model {uuid.uuid4().hex}"
             self.model = Model()
+            self.provider = self.account if mirrored else None
+            accounts.set_up(conn, Account(self.account, self.provider))
+            conn.commit()
             self.keys = 0
             self.done: list[tuple[Callable[[], Any], Any]] = []  # every call that worked, with its answer
 
@@ -62,14 +74,89 @@ def machine(conn: psycopg.Connection[Any]) -> type[RuleBasedStateMachine]:
 
         @rule(credits=amounts)
         def hold(self, credits: int) -> None:
-            if credits <= self.model.available:
+            if credits <= self.model.spendable:
                 hold_id = self.call(ledger.hold, self.account, credits, self.key())
                 assert hold_id not in self.model.remaining
                 self.model.remaining[hold_id] = credits
                 self.model.available -= credits
+                self.model.used += credits
+            else:
+                with pytest.raises(InsufficientCredits) as refused:
+                    ledger.hold(conn, self.account, credits, self.key())
+                assert refused.value.available == self.model.spendable
+                conn.rollback()
+
+        @rule(budget=st.none() | st.integers(0, 200))
+        def set_budget(self, budget: int | None) -> None:
+            accounts.set_up(conn, Account(self.account, self.provider, monthly_budget=budget))
+            conn.commit()
+            self.model.budget = budget
+
+        @precondition(lambda self: mirrored)
+        @rule(credits=amounts)
+        def charge(self, credits: int) -> None:
+            key = self.key()
+            if credits <= self.model.available:
+                assert ledger.charge(conn, self.account, credits, key, "by hand") is True
+                conn.commit()
+                self.done.append((lambda: ledger.charge(conn, self.account, credits, key, "by hand"), False))
+                self.model.available -= credits
+                self.model.spent += credits
+                self.model.used += credits
             else:
                 with pytest.raises(InsufficientCredits):
-                    ledger.hold(conn, self.account, credits, self.key())
+                    ledger.charge(conn, self.account, credits, key, "by hand")
+
+        @precondition(lambda self: not mirrored)
+        @rule(contacts=st.integers(0, 5))
+        def load_a_lead(self, contacts: int) -> None:
+            cost = 1 + contacts
+            if cost > self.model.spendable:
+                return
+            row = conn.execute("SELECT coalesce(max(lead_id), 0) + 1 FROM lead_mining.candidate").fetchone()
+            assert row
+            ((candidate_id),) = mine(conn, self.account, {row[0]: contacts}, self.key()).values()
+            conn.commit()
+            self.model.leads[candidate_id] = cost
+            self.model.available -= cost
+            self.model.spent += cost
+            self.model.used += cost
+
+        @precondition(lambda self: self.model.leads)
+        @rule(number=st.integers(0, 99))
+        def refund(self, number: int) -> None:
+            candidate_id = list(self.model.leads)[number % len(self.model.leads)]
+            cost = self.model.leads.pop(candidate_id)
+            assert self.call(ledger.refund, candidate_id, "closed") == cost
+            self.model.available += cost
+            self.model.spent -= cost
+
+        @precondition(lambda self: self.model.remaining)
+        @rule(number=st.integers(0, 99), keep=st.integers(0, 40))
+        def release_all_but(self, number: int, keep: int) -> None:
+            hold_id = self.pick(number)
+            given_back = max(self.model.remaining[hold_id] - keep, 0)
+            key = self.key()
+            assert ledger.release(conn, hold_id, key, keep=keep) == given_back
+            conn.commit()
+            self.model.available += given_back
+            self.model.used -= given_back
+            self.model.remaining[hold_id] -= given_back
+
+        @rule()
+        def half_a_year_passes_for_the_holds(self) -> None:
+            conn.execute("SET LOCAL session_replication_role = replica")
+            conn.execute("UPDATE lead_mining.hold SET expires_at = now() WHERE owner = %s", [self.account])
+            conn.execute("SET LOCAL session_replication_role = origin")
+            given_back = [
+                (id_, credits) for owner, id_, credits in ledger.release_expired(conn) if owner == self.account
+            ]
+            assert given_back == sorted((id_, left) for id_, left in self.model.remaining.items() if left)
+            conn.commit()
+            for id_, credits in given_back:
+                self.model.remaining[id_] = 0
+                self.model.available += credits
+                self.model.used -= credits
 
         @precondition(lambda self: self.model.remaining)
         @rule(number=st.integers(0, 99), credits=amounts)
@@ -89,6 +176,7 @@ def machine(conn: psycopg.Connection[Any]) -> type[RuleBasedStateMachine]:
             hold_id = self.pick(number)
             assert self.call(ledger.release, hold_id, self.key()) == self.model.remaining[hold_id]
             self.model.available += self.model.remaining[hold_id]
+            self.model.used -= self.model.remaining[hold_id]
             self.model.remaining[hold_id] = 0
 
         @precondition(lambda self: self.done)
@@ -110,6 +198,18 @@ def machine(conn: psycopg.Connection[Any]) -> type[RuleBasedStateMachine]:
         @invariant()
         def as_modelled(self) -> None:
             assert ledger.balance(conn, self.account) == self.model.balance()
+            assert ledger.spendable(conn, self.account).credits == self.model.spendable
+            used = conn.execute(
+                "SELECT coalesce(sum(credits), 0) FROM lead_mining.monthly_use WHERE (scope, name) = ('account', %s)",
+                [self.account],
+            ).fetchone()
+            assert used == (self.model.used,)
+            stated = conn.execute(
+                "SELECT available, spent FROM lead_mining.account_statement WHERE account = %s ORDER BY id DESC LIMIT 1",
+                [self.account],
+            ).fetchone()
+            assert stated in (None, (self.model.available, self.model.spent))
+            conn.rollback()  # the look at what is spendable locks the account
 
         @invariant()
         def proved_by_the_entries(self) -> None:
@@ -128,9 +228,10 @@ def machine(conn: psycopg.Connection[Any]) -> type[RuleBasedStateMachine]:
     return LedgerMachine
 
 
-def test_the_ledger_is_what_its_model_is(conn: psycopg.Connection[Any]) -> None:
+@pytest.mark.parametrize("mirrored", [False, True], ids=["local", "mirrored"])
+def test_the_ledger_is_what_its_model_is(conn: psycopg.Connection[Any], mirrored: bool) -> None:
     run_state_machine_as_test(
-        machine(conn),
+        machine(conn, mirrored),
         settings=settings(
             max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),

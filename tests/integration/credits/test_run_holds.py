@@ -6,27 +6,23 @@ from typing import Any
 
 import psycopg
 import pytest
+from mined_runs import lose_call, make_run
 
-from lead_mining.credits import ledger
-from lead_mining.credits.ledger import Balance
-from lead_mining.credits.run_holds import captured_for_run, hold_for_run, release_for_run
+from lead_mining import provider_calls
+from lead_mining.credits import accounts, ledger
+from lead_mining.credits.accounts import Account
+from lead_mining.credits.ledger import Balance, Spendable
+from lead_mining.credits.run_holds import (
+    captured_for_run,
+    hold_for_run,
+    keep_for_run,
+    pay_call,
+    release_for_run,
+    spendable_for_run,
+)
 from lead_mining.exceptions import InsufficientCredits
 
 Conn = psycopg.Connection[Any]
-
-
-@pytest.fixture
-def run_id(conn: Conn, account: str) -> int:
-    """A run, and 100 credits in its account."""
-    ledger.top_up(conn, account, 100, f"{account} t", "invoice 7")
-    row = conn.execute(
-        "INSERT INTO lead_mining.run (run_key, request, context, provider, credit_account, dry_run, lead_number,"
-        " max_cost, needs_approval) VALUES (%s, '{}', '{}', 'p', %s, false, 1, 1, false) RETURNING id",
-        [f"run of {account}", account],
-    ).fetchone()
-    conn.commit()
-    assert row
-    return int(row[0])
 
 
 def test_a_run_has_one_hold_until_it_is_given_back(conn: Conn, account: str, run_id: int) -> None:
@@ -46,6 +42,54 @@ def test_a_run_has_one_hold_until_it_is_given_back(conn: Conn, account: str, run
 def test_a_run_without_holds_has_spent_nothing(conn: Conn, run_id: int) -> None:
     assert captured_for_run(conn, run_id) == 0
     assert release_for_run(conn, run_id) == 0
+
+
+def test_exactly_what_is_needed_is_kept(conn: Conn, account: str, run_id: int) -> None:
+    hold_for_run(conn, account, 30, run_id)
+    for _ in range(2):
+        keep_for_run(conn, account, 12, run_id)
+        assert ledger.balance(conn, account) == Balance(available=88, held=12)
+    keep_for_run(conn, account, 20, run_id)
+    assert ledger.balance(conn, account) == Balance(available=80, held=20), "more is held again"
+    keep_for_run(conn, account, 0, run_id)
+    assert ledger.balance(conn, account) == Balance(available=100)
+    with pytest.raises(InsufficientCredits):
+        keep_for_run(conn, account, 101, run_id)
+
+
+def test_what_a_run_holds_it_can_hold(conn: Conn, account: str, run_id: int) -> None:
+    hold_for_run(conn, account, 30, run_id)
+    ledger.hold(conn, account, 50, f"{account} another's")
+    assert spendable_for_run(conn, account, run_id) == Spendable(50, None)
+    hold_for_run(conn, account, 50, run_id)
+    assert ledger.balance(conn, account) == Balance(held=100)
+
+
+def test_a_call_is_paid_from_the_hold_then_the_account_and_never_beyond(conn: Conn, account: str) -> None:
+    accounts.set_up(conn, Account(account, provider_conn_id=f"provider of {account}"))
+    ledger.top_up(conn, account, 100, f"{account} t", "opening")
+    run_id = make_run(conn, account, account)
+    hold_for_run(conn, account, 30, run_id)
+    ledger.hold(conn, account, 60, f"{account} another's")
+    calls = []
+    for credits in (10, 25, 50):
+        calls.append(lose_call(conn, run_id, most=60))
+        for _ in range(2):  # as after a commit whose answer was lost
+            pay_call(conn, account, run_id, calls[-1], credits)
+        provider_calls.lost(conn, calls[-1], credits, by="ada")
+        conn.commit()
+    assert ledger.balance(conn, account) == Balance(available=0, held=60, spent=40)
+    paid = conn.execute(
+        "SELECT kind, credits, call_id FROM lead_mining.ledger_transaction WHERE owner = %s AND call_id IS NOT NULL"
+        " ORDER BY id",
+        [account],
+    ).fetchall()
+    assert paid == [
+        ("capture", 10, calls[0]),
+        ("capture", 20, calls[1]),
+        ("charge", 5, calls[1]),
+        ("charge", 5, calls[2]),
+    ]
 
 
 def test_what_the_account_cannot_pay_is_not_held(conn: Conn, account: str, run_id: int) -> None:
