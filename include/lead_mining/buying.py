@@ -202,16 +202,21 @@ def _balance(provider: Provider) -> int | None:
 def settle_call(conn: Connection, call_id: int, outcome: Literal["not_charged", "lost"], charged: int, by: str) -> None:
     """A person's decision on a call whose answer is lost: the provider took nothing, or it took `charged` credits.
 
-    On a mirrored account what it took is spent. Its run can go on then. Raises LedgerError where there is no such call,
-    it is settled, or the provider may still be at work on it.
+    On a mirrored account what it took is spent. Its run can go on then. The same decision of the same person again
+    changes nothing. Raises LedgerError where there is no such call, it is settled otherwise, it cannot have cost so
+    much, or the provider may still be at work on it.
     """
     with conn.transaction():
         call = provider_calls.get(conn, call_id)
+        if (call.state, call.charged, call.settled_by) == (outcome, charged, by):
+            return
         if call.state not in ("open", "unknown"):
             raise LedgerError(f"provider call {call_id} is settled already: {call.state}")
         if call.pending:
             until = f"{call.pending_until.astimezone(UTC):%H:%M:%S} UTC"
             raise LedgerError(f"the provider may still be at work on call {call_id}: settle it after {until}")
+        if charged > call.most:
+            raise LedgerError(f"provider call {call_id} can have cost {call.most} credits at most, not {charged}")
         if outcome == "not_charged":
             provider_calls.not_charged(conn, call_id, by=by)
             return

@@ -33,6 +33,8 @@ class Call:
     pending_until: datetime
     error: str | None
     asked_at: datetime
+    charged: int | None
+    settled_by: str | None
 
     def __str__(self) -> str:
         return (
@@ -43,7 +45,7 @@ class Call:
 
 _SELECT: LiteralString = (
     "SELECT id, run_id, page_number, provider, asked, most, balance_before, state, pending_until > clock_timestamp()"
-    " AS pending, pending_until, error, asked_at FROM lead_mining.provider_call "
+    " AS pending, pending_until, error, asked_at, charged, settled_by FROM lead_mining.provider_call "
 )
 
 

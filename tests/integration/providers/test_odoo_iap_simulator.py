@@ -111,12 +111,15 @@ def test_a_fault_is_told_and_the_call_not_repeated(
     provider: OdooIap, simulator: Simulator, fault: str, expected: type[ProviderError], paid: bool
 ) -> None:
     provider.fetch(COMPANIES, 1, None, Exclusions())
-    before = simulator.account(TOKEN)
+    before, balance = simulator.account(TOKEN), provider.balance()
     simulator.add_fault(fault, seconds=7)
     with pytest.raises(expected) as caught:
         provider.fetch(COMPANIES, 3, None, Exclusions())
     after = simulator.account(TOKEN)
     assert (after["charged"] - before["charged"] > 0) == paid
+    assert paid <= (caught.value.charge != "none"), "what was paid is never said not to be"
+    assert balance is not None
+    assert provider.balance() == balance - (after["charged"] - before["charged"])
     assert len(after["calls"]) == len(before["calls"]) + 1
     assert TOKEN not in str(caught.value)
     if fault == "http_429":
@@ -158,3 +161,13 @@ def test_ping_costs_nothing(provider: OdooIap, simulator: Simulator) -> None:
     before = simulator.account(TOKEN)
     assert provider.ping() >= 200
     assert simulator.account(TOKEN) == before
+
+
+def test_the_balance_falls_by_what_is_charged(provider: OdooIap, simulator: Simulator) -> None:
+    new = OdooIap(simulator.url, "never-used", "00000000-0000-0000-0000-000000000000")
+    assert new.balance() == 100_000
+    page = new.fetch(PEOPLE, 5, None, Exclusions())
+    assert page.charged > 5
+    assert new.balance() == 100_000 - page.charged
+    simulator.buy_credits("never-used", 40)
+    assert new.balance() == 100_040 - page.charged

@@ -317,3 +317,58 @@ def test_hostile_text_passes_unchanged_but_for_what_postgresql_refuses() -> None
     page = fetch(httpx.Response(200, content=raw.encode()))
     assert "\\u0000" not in json.dumps(page.raw)
     assert provider({}).parse(page.records[0]).name == nasty
+
+
+# -- the balance
+
+
+def test_the_balance_is_asked_for_as_odoo_does() -> None:
+    calls: list[httpx.Request] = []
+    assert provider({"jsonrpc": "2.0", "id": "1", "result": 41.9}, calls).balance() == 41, "a part buys nothing"
+    (call,) = calls
+    assert str(call.url) == "https://iap.test/iap/1/balance"
+    assert json.loads(call.content)["params"] == {
+        "dbuuid": "db-uuid",
+        "account_token": TOKEN,
+        "service_name": "reveal",
+    }
+
+
+def test_odoos_own_service_tells_the_balance_at_another_host() -> None:
+    calls: list[httpx.Request] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        calls.append(request)
+        return httpx.Response(200, json={"result": 1})
+
+    client = httpx.Client(transport=httpx.MockTransport(respond))
+    OdooIap("https://iap-services.odoo.com/", TOKEN, "db-uuid", client).balance()
+    assert str(calls[0].url) == "https://iap.odoo.com/iap/1/balance"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [],
+        {},
+        {"result": None},
+        {"result": "12"},
+        {"result": True},
+        {"result": -1},
+        {"result": {"balance": 1}},
+        httpx.Response(200, content=b'{"result": Infinity}'),
+        httpx.Response(200, content=b'{"result": NaN}'),
+        httpx.Response(200, content=b'{"result": 1e999}'),
+        httpx.Response(200, text="<html>"),
+        httpx.Response(404),
+        httpx.Response(500),
+        httpx.ReadTimeout("slow"),
+        {"error": {"message": "no", "data": {"name": "odoo.exceptions.AccessError", "message": "unknown token"}}},
+        {"error": "no"},
+        {"error": 0},
+    ],
+)
+def test_what_is_no_balance_is_an_error(told: Any) -> None:
+    with pytest.raises(ProviderError) as caught:
+        provider(told).balance()
+    assert TOKEN not in str(caught.value)

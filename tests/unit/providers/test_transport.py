@@ -34,36 +34,44 @@ def post(answer: httpx.Response | Exception) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("answer", "expected", "charge"),
     [
-        (httpx.ConnectError("refused"), ProviderUnavailable),
-        (httpx.ConnectTimeout("slow"), ProviderUnavailable),
-        (httpx.ReadTimeout("slow"), ProviderUnavailable),
+        (httpx.ConnectError("refused"), ProviderUnavailable, "none"),
+        (httpx.ConnectTimeout("slow"), ProviderUnavailable, "none"),
+        (httpx.PoolTimeout("busy"), ProviderUnavailable, "none"),
+        (httpx.ReadTimeout("slow"), ProviderUnavailable, "pending"),
+        (httpx.WriteTimeout("slow"), ProviderUnavailable, "pending"),
+        (httpx.ReadError("reset"), ProviderUnavailable, "pending"),
         (
             httpx.RemoteProtocolError("peer closed connection without sending complete message body"),
             ProviderUnavailable,
+            "pending",
         ),
-        (httpx.Response(429), ProviderUnavailable),
-        (httpx.Response(500, json={"oops": 1}), ProviderUnavailable),
-        (httpx.Response(503), ProviderUnavailable),
-        (httpx.Response(200, content=b""), ProviderUnavailable),
-        (httpx.Response(200, content=b'{"result": {"data": [{"na'), ProviderUnavailable),
-        (httpx.Response(400), ProviderRejected),
-        (httpx.Response(404), ProviderRejected),
-        (httpx.Response(401), ProviderAccessDenied),
-        (httpx.Response(403), ProviderAccessDenied),
-        (httpx.Response(302, headers={"Location": "https://elsewhere.test"}), MalformedAnswer),
-        (httpx.Response(200, text="<html>We will be back</html>"), MalformedAnswer),
-        (httpx.Response(200, content=b'{"a": }'), MalformedAnswer),
-        (httpx.Response(200, content='{"a": "é"}'.encode("latin-1")), MalformedAnswer),
-        (httpx.Response(200, content=b"[" * 200_000 + b"]" * 200_000), MalformedAnswer),
-        (httpx.Response(200, content=b"[" * 500 + b"]" * 500), MalformedAnswer),
+        (httpx.Response(429), ProviderUnavailable, "none"),
+        (httpx.Response(500, json={"oops": 1}), ProviderUnavailable, "unknown"),
+        (httpx.Response(503), ProviderUnavailable, "unknown"),
+        (httpx.Response(504), ProviderUnavailable, "pending"),
+        (httpx.Response(200, content=b""), ProviderUnavailable, "unknown"),
+        (httpx.Response(200, content=b'{"result": {"data": [{"na'), ProviderUnavailable, "unknown"),
+        (httpx.Response(400), ProviderRejected, "none"),
+        (httpx.Response(404), ProviderRejected, "none"),
+        (httpx.Response(401), ProviderAccessDenied, "none"),
+        (httpx.Response(403), ProviderAccessDenied, "none"),
+        (httpx.Response(302, headers={"Location": "https://elsewhere.test"}), MalformedAnswer, "unknown"),
+        (httpx.Response(200, text="<html>We will be back</html>"), MalformedAnswer, "unknown"),
+        (httpx.Response(200, content=b'{"a": }'), MalformedAnswer, "unknown"),
+        (httpx.Response(200, content='{"a": "é"}'.encode("latin-1")), MalformedAnswer, "unknown"),
+        (httpx.Response(200, content=b"[" * 200_000 + b"]" * 200_000), MalformedAnswer, "unknown"),
+        (httpx.Response(200, content=b"[" * 500 + b"]" * 500), MalformedAnswer, "unknown"),
     ],
 )
-def test_failures_are_told_apart(answer: httpx.Response | Exception, expected: type[ProviderError]) -> None:
+def test_failures_are_told_apart(
+    answer: httpx.Response | Exception, expected: type[ProviderError], charge: str
+) -> None:
+    """And of each, whether the call may have been charged: surely not, perhaps, or perhaps yet."""
     with pytest.raises(ProviderError) as caught:
         post(answer)
-    assert type(caught.value) is expected
+    assert (type(caught.value), caught.value.charge) == (expected, charge)
     assert URL in str(caught.value)
     assert len(str(caught.value)) < 500
 
