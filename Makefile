@@ -40,7 +40,7 @@ else
 	@$(VENV) -m pytest --cov --cov-append -m e2e
 endif
 
-faults: setup ## a run killed at every point, on both kinds of CRM, and the database server too: about an hour
+faults: setup ## a run killed at every point, on each kind of CRM; the database server too: about two hours
 	@LEAD_MINING_FAULTS=all $(VENV) -m pytest tests/integration/faults
 
 lint: setup ## style
