@@ -1,4 +1,4 @@
-"""Airflow connections turned into a provider and a CRM session. With notifiers.py, all of the package that imports airflow.
+"""Airflow connections turned into a provider and a CRM session. Beside it only notifiers.py imports airflow.
 
 DAG files import it, so it imports nothing heavy at its top.
 """
