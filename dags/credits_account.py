@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, task
 
+from lead_mining.form_fields import CRM_CONNECTION, text
 from lead_mining.hooks import crm_session, provider_for
 
 if TYPE_CHECKING:
@@ -113,13 +114,11 @@ with DAG(
     schedule=None,
     params={
         "credit_account": Param(
-            "default",
-            type="string",
-            title="Credit account",
-            description="Opened if it is not there yet. All its settings become those of this form.",
-            minLength=1,
-            maxLength=200,
-            pattern=r"^\S(.*\S)?$",
+            **text(
+                "Credit account",
+                "Opened if it is not there yet. All its settings become those of this form.",
+                default="default",
+            )
         ),
         "provider_conn_id": Param(
             None,
@@ -161,14 +160,7 @@ with DAG(
             description="E-mail addresses, one a line. They hear once that it is low or empty, until it is topped up.",
             maxItems=50,
         ),
-        "crm_conn_id": Param(
-            "lead_mining_crm",
-            type="string",
-            title="CRM connection",
-            description="The database that the account is in.",
-            minLength=1,
-            maxLength=200,
-        ),
+        "crm_conn_id": Param(**CRM_CONNECTION),
     },
     tags=["lead-mining"],
     default_args={"retries": 3, "retry_delay": timedelta(seconds=5), "execution_timeout": timedelta(minutes=10)},

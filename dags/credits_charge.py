@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, task
 
+from lead_mining.form_fields import CRM_CONNECTION, text
 from lead_mining.hooks import crm_session
 
 if TYPE_CHECKING:
@@ -59,14 +60,7 @@ with DAG(
     doc_md=__doc__,
     schedule=None,
     params={
-        "credit_account": Param(
-            type="string",
-            title="Credit account",
-            description="One that mirrors a provider's account.",
-            minLength=1,
-            maxLength=200,
-            pattern=r"^\S(.*\S)?$",
-        ),
+        "credit_account": Param(**text("Credit account", "One that mirrors a provider's account.")),
         "credits": Param(
             type="integer",
             title="Credits that the provider took",
@@ -75,21 +69,9 @@ with DAG(
             maximum=1_000_000,
         ),
         "reference": Param(
-            type="string",
-            title="Reference",
-            description="What for, and when. A reference counts once: the same one again takes nothing.",
-            minLength=1,
-            maxLength=200,
-            pattern=r"^\S(.*\S)?$",
+            **text("Reference", "What for, and when. A reference counts once: the same one again takes nothing.")
         ),
-        "crm_conn_id": Param(
-            "lead_mining_crm",
-            type="string",
-            title="CRM connection",
-            description="The database that the account is in.",
-            minLength=1,
-            maxLength=200,
-        ),
+        "crm_conn_id": Param(**CRM_CONNECTION),
     },
     tags=["lead-mining"],
     default_args={"retries": 3, "retry_delay": timedelta(seconds=5), "execution_timeout": timedelta(minutes=5)},

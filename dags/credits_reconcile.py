@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from lead_mining.form_fields import CRM_CONNECTION
 from lead_mining.hooks import crm_session, provider_for
 
 if TYPE_CHECKING:
@@ -74,14 +75,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params={
-        "crm_conn_id": Param(
-            "lead_mining_crm",
-            type="string",
-            title="CRM connection",
-            description="The database that the credit accounts are in.",
-            minLength=1,
-            maxLength=200,
-        ),
+        "crm_conn_id": Param(**CRM_CONNECTION),
     },
     tags=["lead-mining"],
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1), "execution_timeout": timedelta(hours=1)},

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, task
 
+from lead_mining.form_fields import CRM_CONNECTION, text
 from lead_mining.hooks import crm_session
 
 if TYPE_CHECKING:
@@ -83,21 +84,11 @@ with DAG(
             allOf=[{"items": {"type": ["integer", "string"], "minimum": 1, "pattern": "^[1-9][0-9]{0,9}$"}}],
         ),
         "reason": Param(
-            type="string",
-            title="What is wrong with them",
-            description="It is kept in the ledger, so no names of people. Such as: company closed.",
-            minLength=1,
-            maxLength=200,
-            pattern=r"^\S(.*\S)?$",
+            **text(
+                "What is wrong with them", "It is kept in the ledger, so no names of people. Such as: company closed."
+            )
         ),
-        "crm_conn_id": Param(
-            "lead_mining_crm",
-            type="string",
-            title="CRM connection",
-            description="The CRM that the leads are in.",
-            minLength=1,
-            maxLength=200,
-        ),
+        "crm_conn_id": Param(**CRM_CONNECTION),
     },
     tags=["lead-mining"],
     default_args={"retries": 3, "retry_delay": timedelta(seconds=5), "execution_timeout": timedelta(minutes=5)},

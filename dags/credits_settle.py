@@ -33,6 +33,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
+from lead_mining.form_fields import CRM_CONNECTION
 from lead_mining.hooks import crm_session
 
 log = logging.getLogger(__name__)
@@ -83,14 +84,7 @@ with DAG(
             minimum=0,
             maximum=2**31 - 1,
         ),
-        "crm_conn_id": Param(
-            "lead_mining_crm",
-            type="string",
-            title="CRM connection",
-            description="The CRM that the call was made for.",
-            minLength=1,
-            maxLength=200,
-        ),
+        "crm_conn_id": Param(**CRM_CONNECTION),
     },
     tags=["lead-mining"],
     default_args={"retries": 3, "retry_delay": timedelta(seconds=5), "execution_timeout": timedelta(minutes=5)},

@@ -37,6 +37,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
+from lead_mining.form_fields import CRM_CONNECTION, text
 from lead_mining.hooks import crm_session
 
 log = logging.getLogger(__name__)
@@ -49,13 +50,7 @@ with DAG(
     schedule=None,
     params={
         "credit_account": Param(
-            "default",
-            type="string",
-            title="Credit account",
-            description="Opened by its first payment, where it is not there yet.",
-            minLength=1,
-            maxLength=200,
-            pattern=r"^\S(.*\S)?$",
+            **text("Credit account", "Opened by its first payment, where it is not there yet.", default="default")
         ),
         "credits": Param(
             type="integer",
@@ -65,21 +60,12 @@ with DAG(
             maximum=1_000_000,
         ),
         "reference": Param(
-            type="string",
-            title="Payment reference",
-            description="Such as the invoice number. A reference counts once: the same one again adds nothing.",
-            minLength=1,
-            maxLength=200,
-            pattern=r"^\S(.*\S)?$",
+            **text(
+                "Payment reference",
+                "Such as the invoice number. A reference counts once: the same one again adds nothing.",
+            )
         ),
-        "crm_conn_id": Param(
-            "lead_mining_crm",
-            type="string",
-            title="CRM connection",
-            description="The database that the account is in.",
-            minLength=1,
-            maxLength=200,
-        ),
+        "crm_conn_id": Param(**CRM_CONNECTION),
     },
     tags=["lead-mining"],
     default_args={"retries": 3, "retry_delay": timedelta(seconds=5), "execution_timeout": timedelta(minutes=5)},
