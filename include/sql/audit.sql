@@ -11,9 +11,11 @@
 WITH in_crm AS MATERIALIZED (  -- each loaded lead beside what the CRM has of it
     SELECT c.id, c.run_id, c.lead_id, c.cost, c.note_message_id, r.run_key, r.credit_account,
            c.company->>'reveal_id' AS reveal_id, l.id IS NOT NULL AS there, l.reveal_id AS reveal_id_there,
-           m.id IS NOT NULL AS note_there, (m.model, m.res_id) = ('crm.lead', c.lead_id) AS note_is_its,
-           c.lead_id > coalesce((SELECT last_value FROM pg_sequences WHERE schemaname = 'public'
-                                 AND sequencename = 'crm_lead_id_seq'), 0) AS never_numbered
+           coalesce((m.model, m.res_id) <> ('crm.lead', c.lead_id), false) AS note_is_elsewhere,
+           -- a lead that is deleted in Odoo takes its notes along, and one that is merged gives them to another
+           l.id IS NULL AND coalesce((m.model, m.res_id) = ('crm.lead', c.lead_id), false)
+           OR c.lead_id > coalesce((SELECT last_value FROM pg_sequences WHERE schemaname = 'public'
+                                    AND sequencename = 'crm_lead_id_seq'), 0) AS never_there
     FROM lead_mining.candidate c
     JOIN lead_mining.run r ON r.id = c.run_id
     LEFT JOIN public.crm_lead l ON l.id = c.lead_id
@@ -95,18 +97,18 @@ examined (claim, "check", what, expected, found) AS (
     FROM lead_mining.candidate c JOIN lead_mining.run r ON r.id = c.run_id WHERE c.state = 'loaded'
     UNION ALL
     SELECT 1, 'lead_is_in_the_crm', format('lead %s of run %s', lead_id, run_key), 'there, or deleted there',
-           CASE WHEN there OR NOT (note_there OR never_numbered) THEN 'there, or deleted there' ELSE 'never there' END
+           CASE WHEN never_there THEN 'never there' ELSE 'there, or deleted there' END
     FROM in_crm
     UNION ALL
     SELECT 1, 'lead_is_the_company_bought', format('lead %s of run %s', lead_id, run_key), reveal_id, reveal_id_there
     FROM in_crm WHERE there
     UNION ALL
     SELECT 1, 'note_is_written', format('lead %s of run %s', lead_id, run_key), 'a note',
-           CASE WHEN note_message_id IS NULL THEN 'none' WHEN note_is_its IS FALSE THEN 'of something else' ELSE 'a note' END
+           CASE WHEN note_message_id IS NULL THEN 'none' WHEN there AND note_is_elsewhere THEN 'elsewhere' ELSE 'a note' END
     FROM in_crm JOIN done ON done.run_id = in_crm.run_id AND done.step = 'write_enrichment_notes'
     UNION ALL
     SELECT 1, 'for information: lead_was_deleted_in_the_crm', format('lead %s', lead_id), NULL, NULL
-    FROM in_crm WHERE NOT (there OR note_there OR never_numbered)
+    FROM in_crm WHERE NOT there AND NOT never_there
     UNION ALL
     SELECT 1, 'for information: lead_was_refunded', format('candidate %s', candidate_id), NULL, NULL
     FROM moved WHERE kind = 'refund'

@@ -70,7 +70,7 @@ def run(
 
 @pytest.fixture
 def mined(conn: psycopg.Connection, run: Callable[..., int], simulator: Simulator) -> psycopg.Connection:
-    """A CRM after runs of all kinds: local, mirrored, with an answer that was lost, refunded, deleted since."""
+    """A CRM after runs of all kinds: local, mirrored, an answer lost, leads refunded, deleted and merged since."""
     simulator.clear_faults()
     first = run("one")
     simulator.add_fault("duplicate_companies", calls=1)
@@ -91,14 +91,15 @@ def mined(conn: psycopg.Connection, run: Callable[..., int], simulator: Simulato
     run("mirrored", **mirrored)
     with conn.transaction():
         ledger.charge(conn, "mirror", 3, "by hand", "used in the provider's own shop")
-    refunded, deleted = conn.execute(
-        "SELECT id, lead_id FROM lead_mining.candidate WHERE run_id = %s AND state = 'loaded' ORDER BY id LIMIT 2",
+    refunded, deleted, merged, kept = conn.execute(
+        "SELECT id, lead_id FROM lead_mining.candidate WHERE run_id = %s AND state = 'loaded' ORDER BY id LIMIT 4",
         [first],
     ).fetchall()
     with conn.transaction():
         ledger.refund(conn, refunded[0], "closed")
     conn.execute("DELETE FROM mail_message WHERE model = 'crm.lead' AND res_id = %s", [deleted[1]])
-    conn.execute("DELETE FROM crm_lead WHERE id = %s", [deleted[1]])
+    conn.execute("UPDATE mail_message SET res_id = %s WHERE model = 'crm.lead' AND res_id = %s", [kept[1], merged[1]])
+    conn.execute("DELETE FROM crm_lead WHERE id IN (%s, %s)", [deleted[1], merged[1]])
     return conn
 
 
