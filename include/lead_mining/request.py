@@ -161,8 +161,12 @@ class MiningRequest(BaseModel):
         description="Only companies whose number of employees is known and in the range below.",
         json_schema_extra=_form(_COMPANIES),
     )
-    company_size_min: Size = Field(1, title="Employees, from", json_schema_extra=_form(_COMPANIES))
-    company_size_max: Size = Field(1000, title="Employees, to", json_schema_extra=_form(_COMPANIES))
+    company_size_min: Size = Field(
+        1, title="Employees, from", description="Counts only with the filter.", json_schema_extra=_form(_COMPANIES)
+    )
+    company_size_max: Size = Field(
+        1000, title="Employees, to", description="Counts only with the filter.", json_schema_extra=_form(_COMPANIES)
+    )
     contact_number: Annotated[int, Field(ge=1, le=_MAX_CONTACTS)] = Field(
         3,
         title="Contacts per company",
@@ -172,6 +176,7 @@ class MiningRequest(BaseModel):
     contact_filter_type: Literal["role", "seniority"] = Field(
         "role",
         title="Choose contacts by",
+        description="What they do, or how high they stand.",
         json_schema_extra=_form(_CONTACTS, values_display={"role": "Role", "seniority": "Seniority"}),
     )
     preferred_role: Role | None = Field(
@@ -187,7 +192,10 @@ class MiningRequest(BaseModel):
         json_schema_extra=_form(_CONTACTS, **_choices({name: name for name in vocabulary.roles()})),
     )
     seniority: Seniority | None = Field(
-        None, title="Seniority", json_schema_extra=_form(_CONTACTS, enum=[*vocabulary.seniorities(), None])
+        None,
+        title="Seniority",
+        description="Needed where contacts are chosen by it.",
+        json_schema_extra=_form(_CONTACTS, enum=[*vocabulary.seniorities(), None]),
     )
     lead_type: Literal["lead", "opportunity"] | None = Field(
         None,
@@ -249,7 +257,9 @@ class MiningRequest(BaseModel):
         description="The most credits that all runs of the saved search may hold or spend in a calendar month (UTC).",
         json_schema_extra=_form(_CREDITS),
     )
-    credit_account: Text = Field("default", title="Credit account", json_schema_extra=_form(_CREDITS))
+    credit_account: Text = Field(
+        "default", title="Credit account", description="Who pays.", json_schema_extra=_form(_CREDITS)
+    )
     dry_run: bool = Field(
         False,
         title="Trial run",
@@ -257,9 +267,17 @@ class MiningRequest(BaseModel):
         json_schema_extra=_form(_RUN),
     )
     provider_conn_id: ConnectionId = Field(
-        "lead_mining_provider", title="Provider connection", json_schema_extra=_form(_RUN)
+        "lead_mining_provider",
+        title="Provider connection",
+        description="The Airflow connection to whom the leads are bought from.",
+        json_schema_extra=_form(_RUN),
     )
-    crm_conn_id: ConnectionId = Field("lead_mining_crm", title="CRM connection", json_schema_extra=_form(_RUN))
+    crm_conn_id: ConnectionId = Field(
+        "lead_mining_crm",
+        title="CRM connection",
+        description="The Airflow connection to the CRM's database.",
+        json_schema_extra=_form(_RUN),
+    )
 
     @classmethod
     def parse(cls, params: Mapping[str, Any]) -> Self:

@@ -45,8 +45,7 @@ def test_each_field_of_a_form_has_a_title_and_a_description(dags: dict[str, DAG]
     params = dags[dag_id].params
     for name, param in {name: params.get_param(name) for name in params}.items():
         assert param.schema.get("title"), name
-        # request.py: where the title of a field says all
-        assert param.description or dag_id == "lead_mining", name
+        assert param.description, name
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
