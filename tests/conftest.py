@@ -41,10 +41,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     found: dict[str, list[Any]] = defaultdict(list)
     for report in reports:
         for name, value in getattr(report, "user_properties", ()):
-            found[name].append(json.loads(value))
-    if parity := found["parity"]:
+            found[name].append(value)
+    if parity := [line for value in found["parity"] for line in json.loads(value)]:
         terminalreporter.section("compared with recordings of Odoo 17")
-        terminalreporter.write(parity_table.render([line for lines in parity for line in lines]))
-    if faults := found["fault"]:
+        terminalreporter.write(parity_table.render(parity))
+    if faults := [json.loads(value) for value in found["fault"]]:
         terminalreporter.section("faults")
         terminalreporter.write(fault_table.render(faults))

@@ -22,5 +22,5 @@ def render(lines: list[Line]) -> str:
     for fault, numbers in sums.items():
         table.add_row(fault, *(f"{number:,}" for number in numbers))
     text = StringIO()
-    Console(file=text, width=120, color_system=None, markup=False, highlight=False).print(table)
+    Console(file=text, width=140, color_system=None, markup=False, highlight=False).print(table)
     return text.getvalue()
