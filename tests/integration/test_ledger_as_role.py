@@ -67,9 +67,12 @@ def test_the_ledger_works_as_the_role(role: psycopg.Connection) -> None:
         held = ledger.hold(role, "default", 10, key="x")
         ledger.capture(role, held, 4, key="x captured")
         assert ledger.release(role, held, key="x released") == 6
-        ledger.charge(role, "default", 1, key="x charged", reference="lost page")
+        accounts.set_up(role, Account("mirror", provider_conn_id="p"))
+        ledger.top_up(role, "mirror", 9, key="x opening", reference="opening balance")
+        ledger.charge(role, "mirror", 1, key="x charged", reference="lost page")
         role.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        assert ledger.balance(role, "default") == Balance(available=55, held=40, spent=5)
+        assert ledger.balance(role, "default") == Balance(available=56, held=40, spent=4)
+        assert ledger.balance(role, "mirror") == Balance(available=8, spent=1)
 
 
 PAID_LEAD = """
@@ -289,6 +292,7 @@ def test_names_that_shadow_built_in_ones_change_nothing(
     role: psycopg.Connection, superuser: psycopg.Connection, schema: str
 ) -> None:
     superuser.execute("CREATE SCHEMA shadow AUTHORIZATION lead_mining")
+    superuser.execute("UPDATE lead_mining.credit_account SET provider_conn_id = 'p'")  # charged are mirrored ones alone
     role.execute(SHADOWS.format(schema=schema))
     if schema == "shadow":  # pg_temp is never looked into for functions and operators
         with pytest.raises(errors.RaiseException, match="shadowed as lead_mining"):
