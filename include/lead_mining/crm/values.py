@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lead_mining.crm import addresses
-from lead_mining.phone_numbers import e164
+from lead_mining.identifiers import e164
 from lead_mining.providers.base import Company
 
 

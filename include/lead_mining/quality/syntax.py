@@ -6,7 +6,7 @@ import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from lead_mining.phone_numbers import e164
+from lead_mining.identifiers import e164
 
 if TYPE_CHECKING:
     from tldextract import TLDExtract
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+{_LABEL}")  # RFC 1123
 # Longer is never well formed, and neither parsed nor cached.
-_MAX_DOMAIN, _MAX_EMAIL, _MAX_PHONE = 253, 320, 250  # RFC 1035; RFC 3696 and erratum 1690; phonenumbers' own bound
+_MAX_DOMAIN, _MAX_EMAIL = 253, 320  # RFC 1035; RFC 3696 and erratum 1690
 _CACHED = 100_000
 
 
@@ -62,9 +62,4 @@ def _is_email(text: str) -> bool:
 
 def is_phone(text: str, country: str | None) -> bool:
     """A number that exists, read as dialled in `country` (ISO 3166-1); without a country, only `+44 ...` can be."""
-    return len(text) <= _MAX_PHONE and _is_phone(text, country)
-
-
-@lru_cache(maxsize=_CACHED)
-def _is_phone(text: str, country: str | None) -> bool:
     return e164(text, country) is not None

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lead_mining import vocabulary
-from lead_mining.matching.keys import KINDS, match_keys, registered_domain
+from lead_mining.identifiers import registered_domain
+from lead_mining.matching.keys import KINDS, match_keys
 from lead_mining.providers.base import Company, Contact
 
 
