@@ -1,0 +1,74 @@
+"""How likely two companies are one and the same: a logistic model over what can be compared."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Final, NamedTuple
+
+from lead_mining.matching.logistic import Model, read_model
+from lead_mining.matching.names import Words, compare, words
+
+
+class Profile(NamedTuple):
+    """What two companies are compared by; None or () where it is not known.
+
+    `domain` and `phone` may be any hashable value that is equal for equal domains and numbers.
+    """
+
+    name: Words
+    country: str | None = None
+    city: str | None = None
+    zip: str | None = None
+    domain: object = None
+    phone: object = None
+
+
+FEATURES: Final = (
+    "lesser",
+    "greater",
+    "strange",
+    "stranger",
+    "agreed",
+    "first",
+    "same",
+    "exact",
+    *(f"{verdict} {field}" for field in ("country", "city", "zip", "domain", "phone") for verdict in ("same", "other")),
+)
+
+
+def normalised_place(text: str | None) -> str | None:
+    """A city in the form that it is compared in: `São Paulo` is `sao paulo`."""
+    return " ".join(words(text)) or None if text else None
+
+
+def normalised_zip(text: str | None) -> str | None:
+    """`60064-6400` is `60064`, `M5J 2S1` is `m5j2s1`: an addition of the United States says nothing."""
+    if not text:
+        return None
+    bare = "".join(c for c in text.partition("-")[0].lower() if c.isalnum())
+    return bare[:10] or None
+
+
+def features(one: Profile, other: Profile) -> tuple[float, ...]:
+    """The figures that the model weighs, in the order of FEATURES. What one of the two does not have counts nothing."""
+    found: list[float] = list(compare(one.name, other.name))
+    for mine, theirs in zip(one[1:], other[1:], strict=True):
+        known = mine is not None and theirs is not None
+        found += (float(known and mine == theirs), float(known and mine != theirs))
+    return tuple(found)
+
+
+@cache
+def model() -> Model:
+    """The model that the package comes with."""
+    return read_model(files(__package__).joinpath("company_model.yaml"), FEATURES)
+
+
+def describe(one: Profile, other: Profile) -> str:
+    """In words, what speaks for and against: `same country, other city`."""
+    said = ["same name" if one.name == other.name else "like name"]
+    for field, mine, theirs in zip(Profile._fields[1:], one[1:], other[1:], strict=True):
+        if mine is not None and theirs is not None:
+            said.append(f"{'same' if mine == theirs else 'other'} {field}")
+    return ", ".join(said)
