@@ -105,7 +105,12 @@ def companies(half: int | None) -> Truth:
     ]
     same = equal([row["shareclass_figi"] for row in rows])
     by_domain = equal([profile.domain for profile in profiles])
-    return Truth(profiles, frozenset(same), _compared(profiles, lambda p: blocks(p.name), by_domain), rows)
+    compared = [
+        (a, b)
+        for a, b in _compared(profiles, lambda p: blocks(p.name), by_domain)
+        if profiles[a].country == profiles[b].country or not (profiles[a].country and profiles[b].country)
+    ]
+    return Truth(profiles, frozenset(same), compared, rows)
 
 
 def restaurants(half: int | None) -> Truth:

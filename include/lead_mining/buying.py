@@ -38,22 +38,33 @@ Reconnect = Callable[[], Connection]
 _KEEP_TRYING = 180.0  # seconds; a database that fails over is back by then
 
 
-def buy(conn: Connection, run: Run, provider: Provider, exclude: Exclusions, reconnect: Reconnect | None = None) -> str:
-    """Buy pages until there are enough candidates, nothing more or new comes, or the run's most is charged; which.
+def buy(
+    conn: Connection,
+    run: Run,
+    provider: Provider,
+    exclude: Exclusions,
+    net_new: Callable[[], int],
+    reconnect: Reconnect | None = None,
+) -> str:
+    """Buy pages until there are enough net-new companies, nothing new comes, or the run's most is charged; which.
 
-    Raises ProviderOutcomeUnknown where an earlier call may have been charged and its answer is lost, and ProviderError
-    of every kind; ProviderCreditsExhausted only where no page was bought before.
+    `net_new`: how many of the companies bought so far would be loaded; asked when there would be enough if all were,
+    and only where more can be paid. Raises ProviderOutcomeUnknown where an earlier call may have been charged and its
+    answer is lost, and ProviderError of every kind; ProviderCreditsExhausted only where no page was bought before.
     """
     _settle_by_balance(conn, run, provider)
     cost_of_one = run.mining_request.cost_of(1).total
+    wanted = run.lead_number  # companies, to have so many net-new ones
     while True:
         so_far = candidates.progress(conn, run.id)
-        payable = run.max_cost - so_far.charged - provider_calls.lost_by_run(conn, run.id)
-        ask = min(run.lead_number - so_far.companies, provider.page_size, payable // cost_of_one)
+        payable = (run.max_cost - so_far.charged - provider_calls.lost_by_run(conn, run.id)) // cost_of_one
         if so_far.pages and (so_far.next_cursor is None or not so_far.last_page_was_new):
             return "the provider has no more"
+        if so_far.companies >= wanted and payable > 0:
+            wanted = so_far.companies + max(run.lead_number - net_new(), 0)
+        ask = min(wanted - so_far.companies, provider.page_size, payable)
         if ask <= 0:
-            return "enough" if so_far.companies >= run.lead_number else "the most it may cost is charged"
+            return "enough" if so_far.companies >= wanted else "the most it may cost is charged"
         try:
             _buy_page(conn, run, provider, exclude, so_far, ask, reconnect)
         except ProviderCreditsExhausted:

@@ -51,9 +51,7 @@ class Progress:
 
 def progress(conn: Connection, run_id: int) -> Progress:
     """What earlier calls, also of a killed process, have stored."""
-    pages, charged = conn.execute(
-        "SELECT count(*), coalesce(sum(charged), 0) FROM lead_mining.raw_page WHERE run_id = %s", [run_id]
-    ).fetchone() or (0, 0)
+    (pages,) = conn.execute("SELECT count(*) FROM lead_mining.raw_page WHERE run_id = %s", [run_id]).fetchone() or (0,)
     stored, companies, last_new = conn.execute(
         "SELECT coalesce(sum(candidates), 0)::bigint, count(*), coalesce(bool_or(first_page = %s), false) FROM ("
         "  SELECT count(*) AS candidates, min(page_number) AS first_page FROM lead_mining.candidate WHERE run_id = %s"
@@ -63,7 +61,15 @@ def progress(conn: Connection, run_id: int) -> Progress:
     cursor = conn.execute(
         "SELECT next_cursor FROM lead_mining.raw_page WHERE run_id = %s ORDER BY page_number DESC LIMIT 1", [run_id]
     ).fetchone()
-    return Progress(pages, stored, companies, charged, cursor[0] if cursor else None, last_new)
+    return Progress(pages, stored, companies, charged(conn, run_id), cursor[0] if cursor else None, last_new)
+
+
+def charged(conn: Connection, run_id: int) -> int:
+    """Credits that the provider took for the run's pages."""
+    row = conn.execute(
+        "SELECT coalesce(sum(charged), 0)::bigint FROM lead_mining.raw_page WHERE run_id = %s", [run_id]
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def store_page(

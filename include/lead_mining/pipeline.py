@@ -33,7 +33,7 @@ from lead_mining.exceptions import (
     InvalidRequest,
     ProviderCreditsExhausted,
 )
-from lead_mining.matching import duplicates, keys
+from lead_mining.matching import crm_index, duplicates, keys, lookalikes
 from lead_mining.matching.known import known_companies
 from lead_mining.migrations import check_migrated
 from lead_mining.notes.render import render_note
@@ -80,10 +80,10 @@ def _check_account(conn: Connection, request: MiningRequest) -> None:
 def _plan(conn: Connection, run: Run) -> InsufficientCredits | None:
     """Fit the run to the account, to budgets and to its own, and hold the most it can cost; or say what is missing."""
     request = run.mining_request
-    if run.dry_run:
-        runs.set_plan(conn, run.id, request.lead_number, request.cost_of(request.lead_number).total, False)
-        return None
     lead_number = request.lead_number
+    if run.dry_run:
+        runs.set_plan(conn, run.id, lead_number, request.most_it_can_cost, False)
+        return None
     left = run_holds.spendable_for_run(conn, run.credit_account, run.id)
     if request.max_credits is not None and request.max_credits < left.credits:
         left = Spendable(request.max_credits, "the budget of this run (max_credits)")
@@ -95,7 +95,10 @@ def _plan(conn: Connection, run: Run) -> InsufficientCredits | None:
         else:
             needed = request.cost_of(lead_number).total
             shortage = InsufficientCredits(run.credit_account, needed, left.credits, left.budget)
-    cost = request.cost_of(lead_number).total
+    # What is beyond the leads' own cost is for asking again, where companies turn out to be known or bad.
+    cost = min(request.most_it_can_cost, max(left.credits, request.cost_of(lead_number).total))
+    if lead_number < request.lead_number:
+        cost = request.cost_of(lead_number).total
     if not shortage:
         run_holds.hold_for_run(conn, run.credit_account, cost, run.id)
     above = request.approval_threshold is not None and cost > request.approval_threshold
@@ -157,7 +160,8 @@ def extract(
             else:
                 with _request_in_error_without_credits(conn, run):
                     _hold_most(conn, run)
-                    found = {"stopped": buying.buy(conn, run, provider, exclude, reconnect)}
+                    stopped = buying.buy(conn, run, provider, exclude, lambda: _net_new(conn, run), reconnect)
+                    found = {"stopped": stopped}
             with conn.transaction():
                 stored = candidates.progress(conn, run_id)
                 step.finish(
@@ -181,6 +185,20 @@ def _hold_most(conn: Connection, run: Run) -> None:
         paid = run_holds.captured_for_run(conn, run.id)
         if run.max_cost > paid:
             run_holds.hold_for_run(conn, run.credit_account, run.max_cost - paid, run.id)
+
+
+def _net_new(conn: Connection, run: Run) -> int:
+    """How many of the companies bought so far would be loaded: judged as the next steps will, nothing of it kept."""
+    from lead_mining.quality import checks
+
+    _refresh_crm_index(conn)
+    with conn.transaction(force_rollback=True):
+        extracted = candidates.in_state(conn, run.id, "extracted")
+        failures = checks.find_failures([(c.id, c.company) for c in extracted], run.mining_request)
+        _apply(conn, run.id, extracted, failures)
+        _reject_duplicates(conn, run.id, "valid", "deduplicate")
+        _judge_lookalikes(conn, run)
+        return candidates.move(conn, run.id, "valid", "accepted")
 
 
 def _preview(conn: Connection, run: Run, provider: Provider, exclude: Exclusions) -> StepResult:
@@ -259,17 +277,27 @@ def _apply(conn: Connection, run_id: int, extracted: Sequence[Candidate], failur
 
 
 def deduplicate(conn: Connection, run_id: int) -> StepResult:
-    """Within the batch, against the CRM and against what was bought before. Raises QualityError if any is left."""
+    """Within the batch, against the CRM, what was bought before and what other runs hold at this moment.
+
+    Raises QualityError if any duplicate is left.
+    """
     from lead_mining.quality import checks
 
     with runs.only_once(conn, run_id, "deduplicate") as step:
         if not step.done:
+            _refresh_crm_index(conn)
             with conn.transaction():
                 duplicate = _reject_duplicates(conn, run_id, "valid", "deduplicate")
+                possible = _judge_lookalikes(conn, runs.get(conn, run_id))
                 accepted = candidates.move(conn, run_id, "valid", "accepted")
                 checks.check_survivors(candidates.keys_of(conn, run_id, "accepted"))
-                step.finish({"accepted": accepted, "duplicates": duplicate})
+                step.finish({"accepted": accepted, "duplicates": duplicate, "possible_duplicates": possible})
     return step.result
+
+
+def _refresh_crm_index(conn: Connection) -> None:
+    with runs.indexing_alone(conn):
+        crm_index.refresh(conn)
 
 
 def _reject_duplicates(conn: Connection, run_id: int, state: str, step: str) -> int:
@@ -287,6 +315,32 @@ def _reject_duplicates(conn: Connection, run_id: int, state: str, step: str) -> 
     ids = {d.candidate_id for d in found}
     candidates.set_state(conn, ids, "rejected")
     return len(ids)
+
+
+def _judge_lookalikes(conn: Connection, run: Run) -> int:
+    """Turn down what may well be known, or, if the request says so, let it pass with a warning."""
+    valid = [(c.id, c.company) for c in candidates.in_state(conn, run.id, "valid")]
+    found = list(lookalikes.find_lookalikes(conn, run.id, valid))
+    severity = "reject" if run.mining_request.on_possible_duplicate == "reject" else "warn"
+    candidates.reject(
+        conn,
+        run.id,
+        (
+            Rejection(
+                "deduplicate",
+                "possible_duplicate",
+                like.candidate_id,
+                field="name",
+                value=f"{like.probability:.0%} likely: {like.why}",
+                severity=severity,
+                duplicate_of=like.duplicate_of,
+            )
+            for like in found
+        ),
+    )
+    if severity == "reject":
+        candidates.set_state(conn, (like.candidate_id for like in found), "rejected")
+    return len(found)
 
 
 def debit_credits(conn: Connection, run_id: int) -> StepResult:
@@ -340,36 +394,39 @@ def load_leads(conn: Connection, run_id: int) -> StepResult:
     with runs.only_once(conn, run_id, "load_leads") as step:
         if not step.done:
             run = runs.get(conn, run_id)
-            with runs.loading_alone(conn), conn.transaction():
-                late = _reject_duplicates(conn, run_id, "accepted", "load_leads")
-                accepted = candidates.in_state(conn, run_id, "accepted")
-                notices: list[str] = []
-                cost = sum(c.cost for c in accepted)
-                captured = 0 if accounts.find(conn, run.credit_account).mirrored else cost
-                if accepted:
-                    assert run.crm_request_id is not None, "a dry run loads nothing"
-                    fresh = refresh(conn, run.mining_request, run.crm_context, run.crm_request_id)
-                    notices = list(fresh.notices)
-                    loaded = crm_leads.load_leads(
-                        conn, fresh.context, fresh.crm_request_id, [(c.id, c.company) for c in accepted]
-                    )
-                    candidates.set_loaded(conn, loaded)
-                    if captured:
-                        hold_id = run_holds.hold_for_run(conn, run.credit_account, captured, run_id)
-                        ledger.capture(conn, hold_id, captured, key=f"run/{run_id}/capture")
-                    _set_request_state(conn, run, "done")
-                else:
-                    _set_request_state(conn, run, "draft", "no_result")  # as Odoo leaves it
-                step.finish(
-                    {
-                        "leads": len(accepted),
-                        "contacts": cost - len(accepted),
-                        "captured": captured,
-                        "duplicates_since": late,
-                        "notices": notices,
-                    }
-                )
+            with runs.loading_alone(conn):
+                _refresh_crm_index(conn)
+                with conn.transaction():
+                    step.finish(_load(conn, run))
     return step.result
+
+
+def _load(conn: Connection, run: Run) -> StepResult:
+    late = _reject_duplicates(conn, run.id, "accepted", "load_leads")
+    accepted = candidates.in_state(conn, run.id, "accepted")
+    notices: list[str] = []
+    cost = sum(c.cost for c in accepted)
+    captured = 0 if accounts.find(conn, run.credit_account).mirrored else cost
+    if accepted:
+        assert run.crm_request_id is not None, "a dry run loads nothing"
+        fresh = refresh(conn, run.mining_request, run.crm_context, run.crm_request_id)
+        notices = list(fresh.notices)
+        loaded = crm_leads.load_leads(conn, fresh.context, fresh.crm_request_id, [(c.id, c.company) for c in accepted])
+        candidates.set_loaded(conn, loaded)
+        if captured:
+            hold_id = run_holds.hold_for_run(conn, run.credit_account, captured, run.id)
+            ledger.capture(conn, hold_id, captured, key=f"run/{run.id}/capture")
+        _set_request_state(conn, run, "done")
+    else:
+        _set_request_state(conn, run, "draft", "no_result")  # as Odoo leaves it
+    return {
+        "leads": len(accepted),
+        "contacts": cost - len(accepted),
+        "captured": captured,
+        "lost_to_rejections": candidates.charged(conn, run.id) - cost,
+        "duplicates_since": late,
+        "notices": notices,
+    }
 
 
 def write_enrichment_notes(conn: Connection, run_id: int) -> StepResult:

@@ -227,6 +227,14 @@ class MiningRequest(BaseModel):
         description="One a line. Made in the CRM if missing.",
         json_schema_extra=_form(_CRM, items={"type": "string"}),
     )
+    on_possible_duplicate: Literal["reject", "load"] = Field(
+        "reject",
+        title="Possible duplicates",
+        description="Companies whose name and place make it likely that the CRM has them, though nothing proves it.",
+        json_schema_extra=_form(
+            _CRM, values_display={"reject": "Keep as rejections: a person decides", "load": "Load, with a warning"}
+        ),
+    )
     on_insufficient_credits: Literal["fail", "trim"] = Field(
         "fail",
         title="When credits are short",
@@ -236,7 +244,8 @@ class MiningRequest(BaseModel):
     max_credits: Annotated[int, Field(ge=1, le=_MAX_INT4)] | None = Field(
         None,
         title="Budget of this run",
-        description="The most credits this run may cost. Empty: the account's balance.",
+        description="The most credits this run may cost. Empty: what the leads asked for cost. More than that: where "
+        "companies turn out to be known or bad, the provider is asked for others, until there are enough leads.",
         json_schema_extra=_form(_CREDITS),
     )
     approval_threshold: Annotated[int, Field(ge=0, le=_MAX_INT4)] | None = Field(
@@ -328,6 +337,11 @@ class MiningRequest(BaseModel):
         """The most that so many leads can cost, in credits."""
         contacts = self.contact_number if self.search_type == "people" else 0
         return Cost(leads=leads * LEAD_CREDITS, contacts=leads * contacts * CONTACT_CREDITS)
+
+    @property
+    def most_it_can_cost(self) -> int:
+        """Credits: what the leads cost, or, where the budget of the run is more, that."""
+        return max(self.cost_of(self.lead_number).total, self.max_credits or 0)
 
     def query(self) -> Query:
         """What is asked of the provider."""

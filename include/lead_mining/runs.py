@@ -17,7 +17,8 @@ from lead_mining.request import MiningRequest
 StepResult = dict[str, Any]
 """What a step leaves for the next and for people: ids, counts and short texts, never personal data."""
 
-_LOCK_SPACE = 0x6C6D << 48  # keeps our advisory locks apart from others' in the CRM database
+_LOCK_SPACE = 0x6C6D << 48  # keeps our advisory locks apart from others' in the CRM database; then a run's id,
+_INDEXING = (1 << 48) - 1  # or this
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,13 @@ def loading_alone(conn: Connection) -> Iterator[None]:
     the leads' dates, which are the transaction's, are not older than they are.
     """
     with _session_lock(conn, _LOCK_SPACE):
+        yield
+
+
+@contextmanager
+def indexing_alone(conn: Connection) -> Iterator[None]:
+    """Nobody else brings our index of this CRM up to date; who waited finds little left to do."""
+    with _session_lock(conn, _LOCK_SPACE + _INDEXING):
         yield
 
 

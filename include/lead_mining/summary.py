@@ -41,6 +41,8 @@ class RunSummary:
     credits_left: int
     credit_account: str
     provider_charged: int
+    lost_to_rejections: int | None
+    """Credits that the provider took for what was not loaded; None until it is known what is."""
     stopped: str | None
     data_docs: str | None
     notices: tuple[str, ...]
@@ -68,6 +70,8 @@ class RunSummary:
             ("credits left", f"{self.credits_left:,} in account {self.credit_account}"),
             ("charged by the provider", f"{self.provider_charged:,}"),
         ]
+        if self.lost_to_rejections:
+            rows.append(("of that, lost to rejections", f"{self.lost_to_rejections:,}"))
         if self.stopped:
             rows.append(("extraction ended because", self.stopped))
         rows += [("notice", notice) for notice in self.notices]
@@ -119,6 +123,7 @@ def summary(conn: Connection, run_key: str) -> RunSummary | None:
         credits_left=ledger.balance(conn, run.credit_account).available,
         credit_account=run.credit_account,
         provider_charged=extracted.get("provider_charged", 0),
+        lost_to_rejections=done.get("load_leads", {}).get("lost_to_rejections"),
         stopped=extracted.get("stopped"),
         data_docs=done.get("validate", {}).get("data_docs"),
         notices=(*run.crm_context.notices, *done.get("load_leads", {}).get("notices", ())),

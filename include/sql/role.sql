@@ -1,12 +1,14 @@
--- Two roles. `lead_mining` mines: it has the least that this needs in an Odoo 17's database, and no more. It can read
+-- Three roles. `lead_mining` mines: it has the least that this needs in an Odoo 17's database, and no more. It can read
 -- what it compares with, add leads with what belongs to them, and change its own requests; it cannot read passwords,
 -- keys or system parameters, and it cannot delete anything. `lead_mining_owner`, whom nobody logs in as, owns the schema
 -- lead_mining with our own tables: so who mines can add to the credit ledger, and neither change nor unguard it.
+-- `lead_mining_privacy` can do what lead_mining can and, for erasing persons, empty the columns that persons stand in.
 --
 -- A superuser runs this in the CRM's database, once and again after each upgrade of lead mining or of Odoo's apps:
 --     psql -d odoo -f role.sql
 --     psql -d odoo -c '\password lead_mining'
 -- and the Airflow connection lead_mining_crm is postgresql://lead_mining:PASSWORD@HOST:5432/odoo
+-- The same for lead_mining_privacy, if persons are to be erased: its connection is lead_mining_privacy.
 -- The migrations of our tables are in role_migrations.sql, beside this file.
 --
 -- All in one transaction; run again, it takes back what is no longer needed. Who began with another role, or with
@@ -27,12 +29,21 @@ BEGIN
     IF to_regrole('lead_mining') IS NULL THEN
         CREATE ROLE lead_mining LOGIN;
     END IF;
+    IF to_regrole('lead_mining_privacy') IS NULL THEN
+        CREATE ROLE lead_mining_privacy LOGIN;
+    END IF;
+    IF pg_has_role('lead_mining_privacy', 'lead_mining_owner', 'MEMBER')
+       OR (SELECT rolcreaterole FROM pg_roles WHERE rolname = 'lead_mining_privacy') THEN
+        RAISE EXCEPTION 'the role lead_mining_privacy could become lead_mining_owner, and change the credit ledger'
+            USING HINT = 'It is a superuser, may create roles, or is a member: take that from it, and run this again.';
+    END IF;
     IF pg_has_role('lead_mining', 'lead_mining_owner', 'MEMBER')
        OR (SELECT rolcreaterole FROM pg_roles WHERE rolname = 'lead_mining') THEN
         RAISE EXCEPTION 'the role lead_mining could become lead_mining_owner, and change the credit ledger'
             USING HINT = 'It is a superuser, may create roles, or is a member: take that from it, and run this again.';
     END IF;
     EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO lead_mining', current_database());
+    GRANT lead_mining TO lead_mining_privacy;
 END $$;
 
 -- Our own schema: all that stands in it becomes lead_mining_owner's.
@@ -93,7 +104,7 @@ SELECT key, value FROM public.ir_config_parameter
 WHERE key IN ('crm.iap.lead.enrich.setting', 'crm.pls_fields', 'web.base.url');
 
 -- The database's owner, as whom Odoo works and makes its backups, can read what is ours, now and after migrations.
-REVOKE ALL ON SCHEMA lead_mining FROM PUBLIC, lead_mining;
+REVOKE ALL ON SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_mining_privacy;
 DO $$
 DECLARE
     owner text := (SELECT quote_ident(rolname) FROM pg_database d JOIN pg_roles r ON r.oid = datdba
@@ -112,9 +123,9 @@ END $$;
 
 -- Who mines reads our tables, adds to them, and changes what is not settled yet. Ids and times are the database's, and
 -- what follows from a transaction of the ledger is written by ledger_post, with its owner's rights.
-REVOKE ALL ON ALL TABLES IN SCHEMA lead_mining FROM PUBLIC, lead_mining;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA lead_mining FROM PUBLIC, lead_mining;
-REVOKE ALL ON ALL ROUTINES IN SCHEMA lead_mining FROM PUBLIC, lead_mining;
+REVOKE ALL ON ALL TABLES IN SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_mining_privacy;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_mining_privacy;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_mining_privacy;
 GRANT USAGE ON SCHEMA lead_mining TO lead_mining;
 GRANT SELECT ON ALL TABLES IN SCHEMA lead_mining TO lead_mining;
 GRANT INSERT (run_key, request, context, provider, credit_account, dry_run, lead_number, max_cost, needs_approval,
@@ -125,6 +136,7 @@ GRANT INSERT (run_id, page_number, asked, found, charged, next_cursor, body) ON 
 GRANT INSERT (run_id, position, page_number, company, contacts) ON lead_mining.candidate TO lead_mining;
 GRANT UPDATE (state, company, contacts, lead_id, note_message_id) ON lead_mining.candidate TO lead_mining;
 GRANT INSERT (candidate_id, kind, value) ON lead_mining.candidate_key TO lead_mining;
+GRANT INSERT, UPDATE, DELETE ON lead_mining.known_company TO lead_mining;
 GRANT INSERT (run_id, candidate_id, contact_index, step, rule, field, value, severity, duplicate_of, record) ON
     lead_mining.rejection TO lead_mining;
 GRANT INSERT (run_id, page_number, provider, asked, most, balance_before, pending_until, asked_at) ON
@@ -139,9 +151,23 @@ GRANT INSERT (key, kind, owner, credits, hold_id, run_id, reference, candidate_i
     lead_mining.ledger_transaction TO lead_mining;
 GRANT EXECUTE ON FUNCTION lead_mining.ledger_lock(text) TO lead_mining;
 
+-- Who erases: every column that a person may stand in, but for the ledger's, and the keys that persons are known by.
+DO $$
+DECLARE
+    found record;
+BEGIN
+    FOR found IN SELECT table_name, column_name FROM lead_mining.text_column WHERE changeable LOOP
+        EXECUTE format('GRANT UPDATE (%I) ON lead_mining.%I TO lead_mining_privacy', found.column_name, found.table_name);
+    END LOOP;
+END $$;
+GRANT UPDATE (removed_at) ON lead_mining.raw_page TO lead_mining_privacy;
+GRANT DELETE ON lead_mining.candidate_key TO lead_mining_privacy;
+GRANT INSERT (subject_kind, subject_digest, requested_by, reference, certificate) ON lead_mining.erasure TO
+    lead_mining_privacy;
+
 -- The CRM's tables, column by column.
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM lead_mining;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM lead_mining;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM lead_mining, lead_mining_privacy;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM lead_mining, lead_mining_privacy;
 GRANT USAGE ON SCHEMA public TO lead_mining;
 GRANT SELECT (name, state, latest_version) ON public.ir_module_module TO lead_mining;
 GRANT SELECT (id, model) ON public.ir_model TO lead_mining;
@@ -152,7 +178,8 @@ GRANT SELECT (cron_id, create_date) ON public.ir_cron_trigger TO lead_mining;
 GRANT INSERT (cron_id, call_at, create_uid, write_uid, create_date, write_date) ON public.ir_cron_trigger TO
     lead_mining;
 GRANT SELECT (id, login, partner_id, company_id, active, share, notification_type) ON public.res_users TO lead_mining;
-GRANT SELECT (id, name, email, country_id, active, partner_share) ON public.res_partner TO lead_mining;
+GRANT SELECT (id, name, email, country_id, active, partner_share, website, email_normalized, phone_sanitized, is_company,
+    company_name, city, zip) ON public.res_partner TO lead_mining;
 GRANT SELECT (id, name, partner_id, active, alias_domain_id) ON public.res_company TO lead_mining;
 GRANT SELECT (cid, user_id) ON public.res_company_users_rel TO lead_mining;
 GRANT SELECT (gid, uid) ON public.res_groups_users_rel TO lead_mining;
@@ -207,7 +234,8 @@ GRANT INSERT (crm_iap_lead_mining_request_id, res_country_id) ON public.crm_iap_
     lead_mining;
 GRANT INSERT (crm_iap_lead_mining_request_id, res_country_state_id) ON
     public.crm_iap_lead_mining_request_res_country_state_rel TO lead_mining;
-GRANT SELECT (id, name, reveal_id, email_normalized, phone_sanitized, website) ON public.crm_lead TO lead_mining;
+GRANT SELECT (id, name, reveal_id, email_normalized, phone_sanitized, website, partner_name, city, zip, country_id,
+    active, probability) ON public.crm_lead TO lead_mining;
 GRANT INSERT (id, name, type, user_id, team_id, company_id, stage_id, lead_mining_request_id, reveal_id, partner_name,
     contact_name, function, email_from, email_normalized, email_domain_criterion, email_state, phone, phone_sanitized,
     phone_state, website, street, city, zip, country_id, state_id, priority, color, active, message_bounce,
@@ -216,6 +244,21 @@ GRANT INSERT (id, name, type, user_id, team_id, company_id, stage_id, lead_minin
     date_last_stage_update, create_uid, write_uid, create_date, write_date) ON public.crm_lead TO lead_mining;
 GRANT INSERT (lead_id, tag_id) ON public.crm_tag_rel TO lead_mining;
 
+-- For erasing persons: read what they may stand in, and empty that in the leads and in their chatter.
+GRANT SELECT (id, website, partner_id, contact_name, function, email_from, email_normalized, email_domain_criterion,
+    email_state, phone, phone_state, phone_sanitized, mobile, email_cc, name, partner_name, description, referred) ON
+    public.crm_lead TO lead_mining_privacy;
+GRANT UPDATE (contact_name, function, email_from, email_normalized, email_domain_criterion, email_state, phone,
+    phone_state, phone_sanitized, mobile, email_cc) ON public.crm_lead TO lead_mining_privacy;
+GRANT SELECT (id, model, res_id, subject, email_from, body, record_name, reply_to) ON public.mail_message TO
+    lead_mining_privacy;
+GRANT UPDATE (subject, email_from, body) ON public.mail_message TO lead_mining_privacy;
+GRANT SELECT (id, mail_message_id, body_html, email_to, email_cc) ON public.mail_mail TO lead_mining_privacy;
+GRANT UPDATE (body_html) ON public.mail_mail TO lead_mining_privacy;
+GRANT SELECT (id, name, email, email_normalized, phone, mobile, phone_sanitized) ON public.res_partner TO
+    lead_mining_privacy;
+GRANT SELECT (id, partner_id) ON public.mail_followers TO lead_mining_privacy;
+
 -- Tables that only some CRMs have.
 DO $$
 DECLARE
@@ -223,14 +266,18 @@ DECLARE
 BEGIN
     FOR present IN
         SELECT * FROM (VALUES
-            ('ir_cron', 'id, active'),
-            ('base_automation', 'name, model_id, trigger, active'),
-            ('ir_default', 'field_id, user_id, condition'),
-            ('ir_model_fields', 'id, model, name')
-        ) AS needed (name, columns)
+            ('ir_cron', 'id, active', 'lead_mining'),
+            ('base_automation', 'name, model_id, trigger, active', 'lead_mining'),
+            ('ir_default', 'field_id, user_id, condition', 'lead_mining'),
+            ('ir_model_fields', 'id, model, name', 'lead_mining'),
+            ('mail_tracking_value', 'id, old_value_char, new_value_char, old_value_text, new_value_text',
+             'lead_mining_privacy'),
+            ('mail_activity', 'id, summary, note', 'lead_mining_privacy'),
+            ('calendar_event', 'id, name, description', 'lead_mining_privacy')
+        ) AS needed (name, columns, who)
         WHERE to_regclass('public.' || name) IS NOT NULL
     LOOP
-        EXECUTE format('GRANT SELECT (%s) ON public.%I TO lead_mining', present.columns, present.name);
+        EXECUTE format('GRANT SELECT (%s) ON public.%I TO %I', present.columns, present.name, present.who);
     END LOOP;
 END $$;
 

@@ -475,3 +475,31 @@ LEFT JOIN lead_mining.run r ON r.id = coalesce(h.run_id, c.run_id);
 ALTER FUNCTION lead_mining.ledger_balanced() SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION lead_mining.ledger_refuse() SET search_path = pg_catalog, pg_temp;
 $migration$);
+
+CALL pg_temp.apply_migration(4, '0004_matching.sql', $migration$
+-- What the CRM knows, in the form that candidates are compared in, so that millions of leads take seconds. It is kept in
+-- step with the CRM by comparing digests, and can be made anew at any time: nothing is lost with it.
+
+CREATE TABLE lead_mining.known_company (
+    model             text NOT NULL CHECK (model IN ('crm.lead', 'res.partner')),
+    record_id         integer NOT NULL,
+    digest            bigint NOT NULL,                 -- of what it was made from: another digest, another row
+    reveal_id         bigint,                          -- hashes, as they are compared and never read: nobody's address
+    domain            bigint,
+    email             bigint,
+    phone             bigint,
+    name              text NOT NULL,                   -- of a company, as words: `acme gmbh`
+    country           text NOT NULL,                   -- ISO 3166-1; empty: not known
+    city              text,
+    zip               text,
+    block_1           bigint,                          -- hashes of the name's blocks and the country: only names that
+    block_2           bigint,                          -- share one are compared
+    PRIMARY KEY (model, record_id)
+);
+CREATE INDEX known_company_by_reveal_id ON lead_mining.known_company (reveal_id) WHERE reveal_id IS NOT NULL;
+CREATE INDEX known_company_by_domain ON lead_mining.known_company (domain) WHERE domain IS NOT NULL;
+CREATE INDEX known_company_by_email ON lead_mining.known_company (email) WHERE email IS NOT NULL;
+CREATE INDEX known_company_by_phone ON lead_mining.known_company (phone) WHERE phone IS NOT NULL;
+CREATE INDEX known_company_by_block_1 ON lead_mining.known_company (block_1) WHERE block_1 IS NOT NULL;
+CREATE INDEX known_company_by_block_2 ON lead_mining.known_company (block_2) WHERE block_2 IS NOT NULL;
+$migration$);

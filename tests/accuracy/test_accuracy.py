@@ -23,8 +23,8 @@ def of_companies(load: object) -> tuple[Accuracy, known_truth.Truth]:
 def test_real_companies_are_told_apart_far_better_than_by_their_names() -> None:
     ours, truth = of_companies(known_truth.companies)
     by_name = accuracy(equal([row["name"] for row in truth.raw]), truth)
-    assert ours.f1 >= 0.925
-    assert ours.precision >= 0.94  # where two share classes of a company count as two companies
+    assert ours.f1 >= 0.918
+    assert ours.precision >= 0.95  # where two share classes of a company count as two companies
     assert ours.f1 > by_name.f1 + 0.1
 
 

@@ -41,5 +41,5 @@ def counted_statements(conn: psycopg.Connection[Any]) -> Iterator[list[str]]:
 
 
 def _text(query: Any, conn: psycopg.Connection[Any]) -> str:
-    text = query if isinstance(query, str) else query.as_string(conn)
+    text = query.decode() if isinstance(query, bytes) else query if isinstance(query, str) else query.as_string(conn)
     return " ".join(text.split())

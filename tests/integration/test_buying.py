@@ -56,7 +56,7 @@ def calls(conn: psycopg.Connection) -> list[tuple[Any, ...]]:
 
 
 def buy(conn: psycopg.Connection, run: Run, provider: OdooIap, **more: Any) -> str:
-    return buying.buy(conn, run, provider, Exclusions(), **more)
+    return buying.buy(conn, run, provider, Exclusions(), lambda: candidates.progress(conn, run.id).companies, **more)
 
 
 def test_each_call_is_written_down_with_the_balance_before_it(

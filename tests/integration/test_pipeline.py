@@ -386,22 +386,43 @@ def test_release_of_a_run_that_was_never_prepared(conn: psycopg.Connection) -> N
     assert pipeline.release(conn, "lead_mining/never") == {"released": 0}
 
 
-def test_two_runs_with_the_same_companies_load_each_once(
-    conn: psycopg.Connection, provider: OdooIap, simulator: Simulator, tmp_path: Path
-) -> None:
-    runs = []
+def two_runs_with_the_same_companies(
+    conn: psycopg.Connection, provider: OdooIap, simulator: Simulator, docs: Path, *, first_has_failed: bool
+) -> list[int]:
+    """Both up to debit_credits. A run that has failed holds nothing, until it goes on."""
+    run_ids = []
     for key in ("lead_mining/one", "lead_mining/two"):
         run_id = pipeline.prepare_request(conn, key, COMPANIES)["run_id"]
         pipeline.extract(conn, run_id, provider)
         simulator.add_fault("repeated_page")
-        pipeline.validate(conn, run_id, tmp_path)
+        pipeline.validate(conn, run_id, docs)
         pipeline.deduplicate(conn, run_id)
         pipeline.debit_credits(conn, run_id)
-        runs.append((key, run_id))
-    first, second = (pipeline.load_leads(conn, run_id) for _, run_id in runs)
+        if first_has_failed and not run_ids:
+            pipeline.release(conn, key)
+        run_ids.append(run_id)
+    return run_ids
+
+
+@pytest.mark.parametrize("first_has_failed", [False, True])
+def test_two_runs_with_the_same_companies_load_each_once(
+    conn: psycopg.Connection, provider: OdooIap, simulator: Simulator, tmp_path: Path, first_has_failed: bool
+) -> None:
+    one, two = two_runs_with_the_same_companies(conn, provider, simulator, tmp_path, first_has_failed=first_has_failed)
+    first, second = pipeline.load_leads(conn, one), pipeline.load_leads(conn, two)
     assert first["leads"] > 0
-    assert (second["leads"], second["duplicates_since"]) == (0, first["leads"])
-    for key, _ in runs:
+    assert (second["leads"], second["duplicates_since"]) == (0, first["leads"] if first_has_failed else 0)
+    steps, reasons = conn.execute(
+        "SELECT array_agg(DISTINCT step), array_agg(DISTINCT duplicate_of ORDER BY duplicate_of)"
+        " FROM lead_mining.rejection WHERE run_id = %s AND rule LIKE 'duplicate%%'",
+        [two],
+    ).fetchone()
+    if first_has_failed:
+        assert steps == ["load_leads"]
+        assert all(reason.startswith("crm.lead ") for reason in reasons)
+    else:
+        assert (steps, reasons) == (["deduplicate"], ["held by LMR001"])
+    for key in ("lead_mining/one", "lead_mining/two"):
         pipeline.release(conn, key)
     assert ledger.balance(conn, "default").spent == first["captured"]
     assert ledger.balance(conn, "default").held == 0

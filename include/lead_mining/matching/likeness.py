@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Final, NamedTuple
 
 from lead_mining.matching.logistic import Model, read_model
-from lead_mining.matching.names import Words, compare, words
+from lead_mining.matching.names import MOST_AGREED, Likeness, Words, compare, words
 
 
 class Profile(NamedTuple):
@@ -25,14 +25,7 @@ class Profile(NamedTuple):
 
 
 FEATURES: Final = (
-    "lesser",
-    "greater",
-    "strange",
-    "stranger",
-    "agreed",
-    "first",
-    "same",
-    "exact",
+    *Likeness._fields,
     *(f"{verdict} {field}" for field in ("country", "city", "zip", "domain", "phone") for verdict in ("same", "other")),
 )
 
@@ -52,11 +45,34 @@ def normalised_zip(text: str | None) -> str | None:
 
 def features(one: Profile, other: Profile) -> tuple[float, ...]:
     """The figures that the model weighs, in the order of FEATURES. What one of the two does not have counts nothing."""
-    found: list[float] = list(compare(one.name, other.name))
+    return *compare(one.name, other.name), *_of_fields(one, other)
+
+
+def _of_fields(one: Profile, other: Profile) -> list[float]:
+    found: list[float] = []
     for mine, theirs in zip(one[1:], other[1:], strict=True):
         known = mine is not None and theirs is not None
         found += (float(known and mine == theirs), float(known and mine != theirs))
-    return tuple(found)
+    return found
+
+
+def probability(one: Profile, other: Profile) -> float:
+    """How likely the two are one; 0 where what is known of their places rules it out, whatever their names."""
+    its = model()
+    fields = _of_fields(one, other)
+    evidence = its.base + sum(w * f for w, f in zip(its.weights[len(Likeness._fields) :], fields, strict=True))
+    if evidence + _best_name() < its.needed:
+        return 0.0
+    return its.probability((*compare(one.name, other.name), *fields))
+
+
+@cache
+def _best_name() -> float:
+    return sum(
+        w * (MOST_AGREED if feature == "agreed" else 1)
+        for feature, w in zip(Likeness._fields, model().weights, strict=False)
+        if w > 0
+    )
 
 
 @cache

@@ -21,6 +21,11 @@ class Model(NamedTuple):
     base: float
     likely: float
 
+    @property
+    def needed(self) -> float:
+        """The evidence at which the probability is `likely`."""
+        return math.log(self.likely / (1 - self.likely))
+
     def probability(self, features: Sequence[float]) -> float:
         evidence = self.base + sum(w * f for w, f in zip(self.weights, features, strict=True))
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, evidence))))

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 _MAX_NAME = 500  # characters of a name that are compared
 _MAX_WORDS = 12
+MOST_AGREED: Final = 3.0
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 LEGAL_FORM, COMMON, DISTINCTIVE = 0.1, 0.45, 1.0
 _PREFIX, _SHORT_PREFIX, _ABBREVIATION, _MISSPELT = 0.9, 0.7, 0.7, 0.92
@@ -81,10 +82,15 @@ def weight(word: str) -> float:
     return COMMON if len(word) <= 2 or word in _common_words() else DISTINCTIVE
 
 
+def _says_nothing(word: str) -> bool:
+    """A legal form, or a small word such as `the`."""
+    return word in _legal_forms() or (len(word) <= 3 and word in _common_words())
+
+
 def blocks(name: Words) -> tuple[str, ...]:
     """Two short texts, of which names of the same company mostly share one: the first distinctive word's beginning,
     and the beginnings of the first two words. Only names that share one are compared."""
-    telling = [word for word in name if word not in _legal_forms()] or list(name)
+    telling = [word for word in name if not _says_nothing(word)] or list(name)
     if not telling:
         return ()
     distinctive = next((word for word in telling if weight(word) == DISTINCTIVE), None)
@@ -134,7 +140,7 @@ def compare(one: Words, other: Words) -> Likeness:
         greater=max(shares),
         strange=min(left_over),
         stranger=max(left_over),
-        agreed=min(sum(w for w, alike in zip(weights, paired, strict=True) if alike), 3.0),
+        agreed=min(sum(w for w, alike in zip(weights, paired, strict=True) if alike), MOST_AGREED),
         first=_alike(one[0], other[0]),
         same=float(one == other),
         exact=_heaviest(weights, paired, 1.0),

@@ -62,23 +62,36 @@ def check_candidates(
     Data Docs are written to a folder of `docs` named after `run_name`, in place of what an earlier check wrote there.
     Raises QualityError where a suite cannot be read or an expectation cannot be evaluated.
     """
+    site = Site(docs, run_name)
+    try:
+        failures, rules, rows = _judge(site.context, candidates, request)
+        index = site.publish({rule.name: rule for name in _SUITES for rule in rules[name]})
+    finally:
+        site.discard()
+    counts = Counter(failure.rule for failure in failures)
+    return QualityReport(failures, counts, rows["company"], rows["contact"], index)
+
+
+def find_failures(candidates: Sequence[tuple[int, Company]], request: MiningRequest) -> list[Failure]:
+    """As `check_candidates`, without Data Docs."""
+    return _judge(new_context(), candidates, request)[0]
+
+
+def _judge(
+    context: AbstractDataContext, candidates: Sequence[tuple[int, Company]], request: MiningRequest
+) -> tuple[list[Failure], Mapping[SuiteName, Sequence[Rule]], Mapping[SuiteName, int]]:
+    """Failures in the order of the candidates; the rules that held; and how many rows each suite judged."""
     query = request.query()
     conditions, parameters = _conditions(query), _parameters(query)
     rules = {name: applied(name, conditions) for name in _SUITES}
     frames = {"company": companies_frame(candidates, query), "contact": contacts_frame(candidates)}
     failures: list[Failure] = []
-    site = Site(docs, run_name)
-    try:
-        for name in _SUITES:
-            if len(frames[name]):
-                failures += _validate(site.context, name, frames[name], rules[name], parameters)
-        index = site.publish({rule.name: rule for name in _SUITES for rule in rules[name]})
-    finally:
-        site.discard()
+    for name in _SUITES:
+        if len(frames[name]):
+            failures += _validate(context, name, frames[name], rules[name], parameters)
     order = {candidate_id: place for place, (candidate_id, _) in enumerate(candidates)}
     failures.sort(key=lambda f: (order[f.candidate_id], -1 if f.contact_index is None else f.contact_index))
-    counts = Counter(failure.rule for failure in failures)
-    return QualityReport(failures, counts, len(frames["company"]), len(frames["contact"]), index)
+    return failures, rules, {name: len(frames[name]) for name in _SUITES}
 
 
 def _conditions(query: Query) -> set[str]:

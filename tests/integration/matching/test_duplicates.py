@@ -7,7 +7,10 @@ from itertools import count
 
 import psycopg
 import pytest
+from crm_records import add_lead, add_partner
 
+from lead_mining.credits import ledger, run_holds
+from lead_mining.matching import crm_index
 from lead_mining.matching.duplicates import Duplicate, find_duplicates, store_keys
 from lead_mining.matching.keys import Key, match_keys
 from lead_mining.providers.base import Company, Contact
@@ -43,12 +46,9 @@ def add(
     return int(candidate_id)
 
 
-def add_lead(crm: psycopg.Connection, **columns: object) -> int:
-    values = {"name": "Lead", "type": "lead", "active": True} | columns
-    names = ", ".join(values)
-    marks = ", ".join(f"%({name})s" for name in values)
-    (lead_id,) = crm.execute(f"INSERT INTO crm_lead ({names}) VALUES ({marks}) RETURNING id", values).fetchone()
-    return int(lead_id)
+def duplicates_in(crm: psycopg.Connection, run_id: int, state: str) -> list[Duplicate]:
+    crm_index.refresh(crm)
+    return find_duplicates(crm, run_id, state)
 
 
 def test_a_candidate_that_nothing_recognises_is_new(crm: psycopg.Connection) -> None:
@@ -57,7 +57,7 @@ def test_a_candidate_that_nothing_recognises_is_new(crm: psycopg.Connection) -> 
     add_lead(crm)
     add(crm, run, ("reveal_id", "1"), ("domain", "acme.com"), ("email", "a@acme.com"), ("phone", "+1"))
     add(crm, run)
-    assert find_duplicates(crm, run, "valid") == []
+    assert duplicates_in(crm, run, "valid") == []
 
 
 @pytest.mark.parametrize(
@@ -69,14 +69,17 @@ def test_a_candidate_that_nothing_recognises_is_new(crm: psycopg.Connection) -> 
         (("domain", "acme.com"), "website"),
     ],
 )
-@pytest.mark.parametrize("active", [True, False])
-def test_a_lead_of_the_crm_is_found_by_each_key_archived_or_not(
-    crm: psycopg.Connection, key: Key, column: str, active: bool
+@pytest.mark.parametrize(
+    ("active", "probability", "said"),
+    [(True, 10, ""), (True, 0, ""), (False, 0, " (lost)"), (False, 20, " (archived)")],
+)
+def test_a_lead_of_the_crm_is_found_by_each_key_archived_and_lost_ones_too(
+    crm: psycopg.Connection, key: Key, column: str, active: bool, probability: float, said: str
 ) -> None:
     run = add_run(crm)
-    lead = add_lead(crm, active=active, **{column: key[1]})
+    lead = add_lead(crm, active=active, probability=probability, **{column: key[1]})
     candidate = add(crm, run, key)
-    assert find_duplicates(crm, run, "valid") == [Duplicate(candidate, *key, f"crm.lead {lead}")]
+    assert duplicates_in(crm, run, "valid") == [Duplicate(candidate, *key, f"crm.lead {lead}{said}")]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +101,7 @@ def test_websites_of_a_domain(crm: psycopg.Connection, website: str, domain: str
     run = add_run(crm)
     lead = add_lead(crm, website=website)
     candidate = add(crm, run, ("domain", domain))
-    assert find_duplicates(crm, run, "valid") == [Duplicate(candidate, "domain", domain, f"crm.lead {lead}")]
+    assert duplicates_in(crm, run, "valid") == [Duplicate(candidate, "domain", domain, f"crm.lead {lead}")]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ def test_websites_that_only_look_alike(crm: psycopg.Connection, website: str) ->
     run = add_run(crm)
     add_lead(crm, website=website)
     add(crm, run, ("domain", "acme.com"), ("domain", "a.b.acme.co.uk"))
-    assert find_duplicates(crm, run, "valid") == []
+    assert duplicates_in(crm, run, "valid") == []
 
 
 def test_the_most_certain_key_and_the_oldest_lead_are_named(crm: psycopg.Connection) -> None:
@@ -119,7 +122,34 @@ def test_the_most_certain_key_and_the_oldest_lead_are_named(crm: psycopg.Connect
     oldest = add_lead(crm, website="https://acme.com")
     add_lead(crm, website="https://acme.com")
     candidate = add(crm, run, ("phone", "+1"), ("email", "a@acme.com"), ("domain", "acme.com"))
-    assert find_duplicates(crm, run, "valid") == [Duplicate(candidate, "domain", "acme.com", f"crm.lead {oldest}")]
+    assert duplicates_in(crm, run, "valid") == [Duplicate(candidate, "domain", "acme.com", f"crm.lead {oldest}")]
+
+
+def test_a_partner_of_the_crm_is_found_and_a_lead_named_before_it(crm: psycopg.Connection) -> None:
+    run = add_run(crm)
+    partner = add_partner(crm, website="acme.com", active=False)
+    candidate = add(crm, run, ("domain", "acme.com"))
+    assert duplicates_in(crm, run, "valid") == [
+        Duplicate(candidate, "domain", "acme.com", f"res.partner {partner} (archived)")
+    ]
+    lead = add_lead(crm, website="acme.com")
+    assert duplicates_in(crm, run, "valid") == [Duplicate(candidate, "domain", "acme.com", f"crm.lead {lead}")]
+
+
+def test_what_another_open_run_holds_credits_for_is_held_by_it(crm: psycopg.Connection) -> None:
+    other, run = add_run(crm, "LMR008"), add_run(crm)
+    theirs, mine = add(crm, other, ("domain", "acme.com")), add(crm, run, ("domain", "acme.com"))
+    crm.execute("UPDATE lead_mining.candidate SET state = 'accepted' WHERE id = %s", [theirs])
+    assert duplicates_in(crm, run, "valid") == []  # it holds nothing: it has failed, or is over
+    ledger.top_up(crm, "default", 10, "top-up", "test")
+    hold = run_holds.hold_for_run(crm, "default", 3, other)
+    assert duplicates_in(crm, run, "valid") == [Duplicate(mine, "domain", "acme.com", "held by LMR008")]
+    crm.execute("UPDATE lead_mining.candidate SET state = 'accepted' WHERE id = %s", [mine])
+    assert duplicates_in(crm, run, "accepted") == []  # who loads first has it
+    assert hold
+    run_holds.release_for_run(crm, other)
+    crm.execute("UPDATE lead_mining.candidate SET state = 'valid' WHERE id = %s", [mine])
+    assert duplicates_in(crm, run, "valid") == []
 
 
 def test_leads_that_this_run_has_loaded_are_not_its_duplicates(crm: psycopg.Connection) -> None:
@@ -127,10 +157,10 @@ def test_leads_that_this_run_has_loaded_are_not_its_duplicates(crm: psycopg.Conn
     own = add_lead(crm, website="https://acme.com", reveal_id="1")
     add(crm, run, ("domain", "acme.com"), lead_id=own)
     late = add(crm, run, ("reveal_id", "1"))
-    assert find_duplicates(crm, run, "valid") == []
+    assert duplicates_in(crm, run, "valid") == []
     other = add_run(crm)
     again = add(crm, other, ("reveal_id", "1"))
-    assert find_duplicates(crm, other, "valid") == [Duplicate(again, "reveal_id", "1", f"crm.lead {own}")]
+    assert duplicates_in(crm, other, "valid") == [Duplicate(again, "reveal_id", "1", f"crm.lead {own}")]
     assert late != again
 
 
@@ -140,7 +170,7 @@ def test_what_was_bought_before_is_known_though_its_lead_is_gone(crm: psycopg.Co
     add(crm, before, ("domain", "never-loaded.com"))
     candidate = add(crm, run, ("email", "a@acme.com"))
     add(crm, run, ("domain", "never-loaded.com"))
-    assert find_duplicates(crm, run, "valid") == [Duplicate(candidate, "email", "a@acme.com", "bought in LMR007")]
+    assert duplicates_in(crm, run, "valid") == [Duplicate(candidate, "email", "a@acme.com", "bought in LMR007")]
 
 
 def test_the_crm_is_named_before_the_purchase(crm: psycopg.Connection) -> None:
@@ -148,7 +178,7 @@ def test_the_crm_is_named_before_the_purchase(crm: psycopg.Connection) -> None:
     lead = add_lead(crm, phone_sanitized="+1")
     add(crm, before, ("domain", "acme.com"), lead_id=lead)
     candidate = add(crm, run, ("domain", "acme.com"), ("phone", "+1"))
-    assert find_duplicates(crm, run, "valid") == [Duplicate(candidate, "phone", "+1", f"crm.lead {lead}")]
+    assert duplicates_in(crm, run, "valid") == [Duplicate(candidate, "phone", "+1", f"crm.lead {lead}")]
 
 
 def test_within_a_batch_the_first_of_the_provider_survives(crm: psycopg.Connection) -> None:
@@ -156,7 +186,7 @@ def test_within_a_batch_the_first_of_the_provider_survives(crm: psycopg.Connecti
     third = add(crm, run, ("domain", "acme.com"), position=3_000_003)
     first = add(crm, run, ("domain", "acme.com"), ("email", "a@acme.com"), position=3_000_001)
     second = add(crm, run, ("email", "a@acme.com"), position=3_000_002)
-    assert find_duplicates(crm, run, "valid") == [
+    assert duplicates_in(crm, run, "valid") == [
         Duplicate(third, "domain", "acme.com", f"candidate {first}"),
         Duplicate(second, "email", "a@acme.com", f"candidate {first}"),
     ]
@@ -171,7 +201,7 @@ def test_a_duplicate_knocks_nobody_out(crm: psycopg.Connection) -> None:
     lead = add_lead(crm, reveal_id="9")
     known = add(crm, run, ("reveal_id", "9"), ("email", "d@d.com"))
     add(crm, run, ("email", "d@d.com"))
-    assert find_duplicates(crm, run, "valid") == [
+    assert duplicates_in(crm, run, "valid") == [
         Duplicate(b, "domain", "a.com", f"candidate {a}"),
         Duplicate(known, "reveal_id", "9", f"crm.lead {lead}"),
     ]
@@ -181,7 +211,7 @@ def test_keys_of_one_kind_do_not_match_another(crm: psycopg.Connection) -> None:
     run = add_run(crm)
     add(crm, run, ("reveal_id", "acme.com"))
     add(crm, run, ("domain", "acme.com"))
-    assert find_duplicates(crm, run, "valid") == []
+    assert duplicates_in(crm, run, "valid") == []
 
 
 def test_only_candidates_in_the_state_asked_for_are_judged(crm: psycopg.Connection) -> None:
@@ -189,8 +219,8 @@ def test_only_candidates_in_the_state_asked_for_are_judged(crm: psycopg.Connecti
     add_lead(crm, reveal_id="1")
     candidate = add(crm, run, ("reveal_id", "1"))
     crm.execute("UPDATE lead_mining.candidate SET state = 'rejected' WHERE id = %s", [candidate])
-    assert find_duplicates(crm, run, "valid") == []
-    assert len(find_duplicates(crm, run, "rejected")) == 1
+    assert duplicates_in(crm, run, "valid") == []
+    assert len(duplicates_in(crm, run, "rejected")) == 1
 
 
 def test_keys_are_stored_once_however_often_they_come(crm: psycopg.Connection) -> None:
@@ -220,15 +250,15 @@ def test_the_same_answer_twice_and_nothing_changed(crm: psycopg.Connection) -> N
     for number in range(40):
         add(crm, run, ("domain", f"{number % 7}.com"), ("email", f"{number % 5}@x.com"), ("phone", f"+{number}"))
         add_lead(crm, phone_sanitized=f"+{number * 3}", website=f"https://{number * 5}.com")
-    first = find_duplicates(crm, run, "valid")
+    first = duplicates_in(crm, run, "valid")
     assert len(first) > 20
-    assert find_duplicates(crm, run, "valid") == first
+    assert duplicates_in(crm, run, "valid") == first
     assert crm.execute("SHOW enable_mergejoin").fetchone() == ("on",)
 
 
 def test_survivors_share_no_key(crm: psycopg.Connection) -> None:
     run = add_run(crm)
     keys = {add(crm, run, k, m): {k, m} for n in range(60) for k in [("domain", f"{n % 11}.com")] for m in [("phone", f"+{n % 13}")]}  # fmt: skip
-    duplicates = {d.candidate_id for d in find_duplicates(crm, run, "valid")}
+    duplicates = {d.candidate_id for d in duplicates_in(crm, run, "valid")}
     surviving = [key for candidate, own in keys.items() if candidate not in duplicates for key in own]
     assert len(surviving) == len(set(surviving)) > 0
