@@ -1,7 +1,7 @@
 """What the CRM knows, kept in our own schema in the form that candidates are compared in (`known_company`).
 
-The CRM need not tell what changed: a digest of each record is compared, so that whatever wrote it, Odoo, an import or
-SQL by hand, is noticed. Reading 5,000,000 leads and their digests takes seconds; normalising happens once a change.
+The CRM need not tell what changed, and no trigger is put into it: PostgreSQL keeps with each row the transaction that
+wrote it, so that reading the table once shows what has changed since the last time, be it by Odoo or SQL by hand.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 VERSION = 1
 """Of how records are normalised: a new one makes all of `known_company` anew."""
 
-_IDS_AT_ONCE = 200_000  # so many records of the CRM at most are compared, and changed, in a transaction
+_AT_ONCE = 200_000  # records that are compared, and normalised, in a transaction
 
 
 class _Source(NamedTuple):
@@ -61,48 +61,92 @@ class _Record(NamedTuple):
 
 
 def refresh(conn: Connection) -> int:
-    """Bring `known_company` in step with the CRM; returns how many records were new, changed or gone.
+    """Bring `known_company` in step with the CRM; returns how many records were new or changed.
 
-    In transactions of its own, some thousands of records each: killed, it goes on from there. One caller at a time.
+    In transactions of its own, some thousands of records each; one caller at a time. Records that the CRM no longer has
+    stay until `forget_gone`: they are seen to be gone when they are compared.
     """
-    changed = 0
-    for source in _SOURCES:
-        last = conn.execute(
-            f"SELECT greatest((SELECT max(id) FROM {source.table}),"
-            " (SELECT max(record_id) FROM lead_mining.known_company WHERE model = %s))",
-            [source.model],
-        ).fetchone()
-        for first in range(1, ((last and last[0]) or 0) + 1, _IDS_AT_ONCE):
-            with conn.transaction():
-                changed += _refresh_range(conn, source, first, first + _IDS_AT_ONCE - 1)
+    changed = sum(_refresh(conn, source) for source in _SOURCES)
     if changed:
-        log.info("the CRM's leads and partners: %s new, changed or gone since the last run", f"{changed:,}")
+        log.info("the CRM's leads and partners: %s are new or changed since the last run", f"{changed:,}")
     return changed
 
 
-def _refresh_range(conn: Connection, source: _Source, first: int, last: int) -> int:
-    bounds = {"model": source.model, "first": first, "last": last, "version": VERSION}
-    gone = conn.execute(
-        "DELETE FROM lead_mining.known_company k WHERE k.model = %(model)s AND k.record_id BETWEEN %(first)s AND"
-        f" %(last)s AND NOT EXISTS (SELECT FROM {source.table} r WHERE r.id = k.record_id)",
-        bounds,
-    ).rowcount
-    changed = conn.execute(
-        f"""
-        SELECT r.id, d.digest, {source.columns.rpartition(",")[0]}, c.code
-        FROM {source.table} r
-        LEFT JOIN res_country c ON c.id = r.country_id
-        CROSS JOIN LATERAL (
-            SELECT hashtextextended(ROW({source.columns})::text, %(version)s) AS digest
-        ) d
-        LEFT JOIN lead_mining.known_company k ON k.model = %(model)s AND k.record_id = r.id
-        WHERE r.id BETWEEN %(first)s AND %(last)s AND k.digest IS DISTINCT FROM d.digest
-        """,
-        bounds,
-    ).fetchall()
-    if changed:
-        _store(conn, source.model, (_Record(*row) for row in changed))
-    return gone + len(changed)
+def _refresh(conn: Connection, source: _Source) -> int:
+    with conn.transaction():  # the horizon first: what is written meanwhile is looked at again the next time
+        horizon = _value(conn, "SELECT txid_snapshot_xmin(txid_current_snapshot())")
+        since = _in_step_since(conn, source.model)
+        ids = None if since is None else _written_since(conn, source, since)
+    if ids is None:
+        last = _value(conn, f"SELECT max(id) FROM {source.table}") or 0
+        bounds = [(first, first + _AT_ONCE - 1) for first in range(1, last + 1, _AT_ONCE)]
+        changed = sum(_look_at(conn, source, "r.id BETWEEN %(first)s AND %(last)s", first=f, last=z) for f, z in bounds)
+    else:
+        starts = range(0, len(ids), _AT_ONCE)
+        changed = sum(_look_at(conn, source, "r.id = ANY(%(ids)s)", ids=ids[s : s + _AT_ONCE]) for s in starts)
+    conn.execute(
+        "INSERT INTO lead_mining.known_company_state (model, version, horizon) VALUES (%s, %s, %s)"
+        " ON CONFLICT (model) DO UPDATE SET version = excluded.version, horizon = excluded.horizon,"
+        " written_by = txid_current()",
+        [source.model, VERSION, horizon],
+    )
+    return changed
+
+
+def forget_gone(conn: Connection) -> int:
+    """Forget records that the CRM no longer has; returns how many."""
+    return sum(
+        conn.execute(
+            "DELETE FROM lead_mining.known_company k WHERE k.model = %s"
+            f" AND NOT EXISTS (SELECT FROM {source.table} r WHERE r.id = k.record_id)",
+            [source.model],
+        ).rowcount
+        for source in _SOURCES
+    )
+
+
+def _value(conn: Connection, query: LiteralString) -> Any:
+    row = conn.execute(query).fetchone()
+    return row and row[0]
+
+
+def _in_step_since(conn: Connection, model: str) -> int | None:
+    """None: never, or not in this database: it is a copy of another, where transactions are counted otherwise."""
+    row = conn.execute(
+        "SELECT horizon FROM lead_mining.known_company_state WHERE model = %s AND version = %s"
+        " AND xmin::text::bigint = written_by %% 4294967296"
+        " AND txid_snapshot_xmax(txid_current_snapshot()) - horizon < 2147483648",  # further back, ids begin anew
+        [model, VERSION],
+    ).fetchone()
+    return int(row[0]) if row else None
+
+
+def _written_since(conn: Connection, source: _Source, horizon: int) -> list[int]:
+    """Ids of the records that a transaction has written which had not ended at `horizon`. Reads all of the table."""
+    rows = conn.execute(
+        f"SELECT id FROM {source.table} WHERE age(xmin) <= age((%s %% 4294967296)::text::xid)",
+        [horizon],
+    )
+    return [record_id for (record_id,) in rows]
+
+
+def _look_at(conn: Connection, source: _Source, which: LiteralString, **values: Any) -> int:
+    """Compare some records' digests, and normalise those that changed."""
+    with conn.transaction():
+        changed = conn.execute(
+            f"""
+            SELECT r.id, d.digest, {source.columns.rpartition(",")[0]}, c.code
+            FROM {source.table} r
+            LEFT JOIN res_country c ON c.id = r.country_id
+            CROSS JOIN LATERAL (SELECT hashtextextended(ROW({source.columns})::text, %(version)s) AS digest) d
+            LEFT JOIN lead_mining.known_company k ON k.model = %(model)s AND k.record_id = r.id
+            WHERE {which} AND k.digest IS DISTINCT FROM d.digest
+            """,
+            {"model": source.model, "version": VERSION, **values},
+        ).fetchall()
+        if changed:
+            _store(conn, source.model, (_Record(*row) for row in changed))
+    return len(changed)
 
 
 def _store(conn: Connection, model: str, records: Iterable[_Record]) -> None:

@@ -63,8 +63,10 @@ found AS (
     )
 }
     ) m
-    WHERE m.model <> 'crm.lead' OR NOT EXISTS (
-        SELECT FROM lead_mining.candidate own WHERE own.run_id = %(run_id)s AND own.lead_id = m.record_id)
+    WHERE CASE m.model WHEN 'crm.lead' THEN
+        EXISTS (SELECT FROM crm_lead l WHERE l.id = m.record_id) AND NOT EXISTS (
+            SELECT FROM lead_mining.candidate own WHERE own.run_id = %(run_id)s AND own.lead_id = m.record_id)
+        ELSE EXISTS (SELECT FROM res_partner p WHERE p.id = m.record_id) END
     ORDER BY m.candidate_id, array_position(%(kinds)s::text[], m.kind), m.model, m.record_id, m.value
 )
 SELECT f.candidate_id, f.kind, f.value, concat(f.model, ' ', f.record_id, CASE

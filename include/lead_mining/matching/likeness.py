@@ -58,21 +58,18 @@ def _of_fields(one: Profile, other: Profile) -> list[float]:
 
 def probability(one: Profile, other: Profile) -> float:
     """How likely the two are one; 0 where what is known of their places rules it out, whatever their names."""
-    its = model()
-    fields = _of_fields(one, other)
-    evidence = its.base + sum(w * f for w, f in zip(its.weights[len(Likeness._fields) :], fields, strict=True))
-    if evidence + _best_name() < its.needed:
+    its, fields = model(), _of_fields(one, other)
+    if sum(w * f for w, f in zip(its.weights[len(Likeness._fields) :], fields, strict=True)) < places_must_reach():
         return 0.0
     return its.probability((*compare(one.name, other.name), *fields))
 
 
 @cache
-def _best_name() -> float:
-    return sum(
-        w * (MOST_AGREED if feature == "agreed" else 1)
-        for feature, w in zip(Likeness._fields, model().weights, strict=False)
-        if w > 0
-    )
+def places_must_reach() -> float:
+    """The evidence of all fields but the name without which not even equal names would make two companies one."""
+    weights = dict(zip(FEATURES, model().weights, strict=True))
+    best_name = sum(max(weights[f], 0) * (MOST_AGREED if f == "agreed" else 1) for f in Likeness._fields)
+    return model().needed - model().base - best_name
 
 
 @cache

@@ -9,15 +9,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
-from typing import Any
+from typing import NamedTuple
 
 from psycopg import Connection
 
 from lead_mining.identifiers import e164, registered_domain
 from lead_mining.matching.crm_index import name_blocks
-from lead_mining.matching.likeness import Profile, describe, model, normalised_place, normalised_zip, probability
+from lead_mining.matching.likeness import (
+    FEATURES,
+    Profile,
+    describe,
+    model,
+    normalised_place,
+    normalised_zip,
+    places_must_reach,
+    probability,
+)
 from lead_mining.matching.names import words
 from lead_mining.providers.base import Company
 
@@ -34,13 +41,42 @@ class Lookalike:
     why: str
 
 
+class _Near(NamedTuple):
+    """What a candidate may be the same as."""
+
+    model: str
+    record_id: int
+    likely: float
+    profile: Profile
+
+    def beats(self, other: _Near | None) -> bool:
+        """Likelier than the other; of equals, the first."""
+        if self.likely < model().likely:
+            return False
+        return other is None or (-self.likely, *self[:2]) < (-other.likely, *other[:2])
+
+    def of(self, candidate_id: int, mine: Profile) -> Lookalike:
+        why = describe(mine, self.profile)
+        return Lookalike(candidate_id, f"{self.model} {self.record_id}", round(self.likely, 3), why)
+
+
+# Of the pairs that share a block, those whose places do not rule it out: fields that both have count as in the model.
 _NEAR = """
-SELECT DISTINCT b.candidate_id, k.model, k.record_id, k.name, nullif(k.country, ''), k.city, k.zip, k.domain, k.phone
-FROM unnest(%(candidates)s::bigint[], %(blocks)s::text[], %(domains)s::bigint[]) AS b (candidate_id, block, domain)
+SELECT b.candidate_id, k.model, k.record_id, k.name, nullif(k.country, ''), k.city, k.zip, k.domain, k.phone
+FROM unnest(%(candidates)s::bigint[], %(blocks)s::text[], %(country)s::text[], %(city)s::text[], %(zip)s::text[],
+            %(domain)s::bigint[], %(phone)s::bigint[])
+     AS b (candidate_id, block, country, city, zip, domain, phone)
 JOIN lead_mining.known_company k ON k.{column} = hashtextextended(b.block, 0)
-WHERE (k.domain = b.domain) IS NOT FALSE AND (k.model <> 'crm.lead' OR NOT EXISTS (
-    SELECT FROM lead_mining.candidate own WHERE own.run_id = %(run_id)s AND own.lead_id = k.record_id))
+WHERE {evidence} >= %(needed)s AND CASE k.model
+    WHEN 'crm.lead' THEN EXISTS (SELECT FROM crm_lead l WHERE l.id = k.record_id) AND NOT EXISTS (
+        SELECT FROM lead_mining.candidate own WHERE own.run_id = %(run_id)s AND own.lead_id = k.record_id)
+    ELSE EXISTS (SELECT FROM res_partner p WHERE p.id = k.record_id) END
 """
+_EVIDENCE = " + ".join(
+    f"CASE WHEN nullif(k.{field}::text, '') = b.{field}::text THEN %(same {field})s"
+    f" WHEN nullif(k.{field}::text, '') <> b.{field}::text THEN %(other {field})s ELSE 0 END"
+    for field in Profile._fields[1:]
+)
 
 
 def find_lookalikes(conn: Connection, run_id: int, companies: Sequence[tuple[int, Company]]) -> Iterator[Lookalike]:
@@ -55,11 +91,8 @@ def find_lookalikes(conn: Connection, run_id: int, companies: Sequence[tuple[int
         in_crm = _like_the_crm(conn, run_id, profiles)
         for candidate_id, mine in profiles.items():
             own_blocks = name_blocks(mine.name, mine.country or "")
-            found = in_crm.get(candidate_id) or _likeliest(
-                candidate_id,
-                mine,
-                ((f"candidate {other}", theirs) for block in own_blocks for other, theirs in kept[block]),
-            )
+            earlier = (each for block in own_blocks for each in kept[block])
+            found = in_crm.get(candidate_id) or _like_an_earlier_one(candidate_id, mine, earlier)
             if found:
                 yield found
                 continue
@@ -81,45 +114,45 @@ def profile(company: Company) -> Profile:
 
 
 def _like_the_crm(conn: Connection, run_id: int, profiles: dict[int, Profile]) -> dict[int, Lookalike]:
-    blocks = [
+    hashes = _hashes(conn, {v for p in profiles.values() for v in (p.domain, p.phone) if v is not None})
+    hashed = {
+        candidate_id: mine._replace(domain=hashes.get(mine.domain), phone=hashes.get(mine.phone))
+        for candidate_id, mine in profiles.items()
+    }
+    probed = [
         (candidate_id, block)
         for candidate_id, mine in profiles.items()
         for country in dict.fromkeys((mine.country or "", ""))  # also where the CRM does not say which country
         for block in name_blocks(mine.name, country)
     ]
-    hashes = _hashes(conn, {v for p in profiles.values() for v in (p.domain, p.phone) if v is not None})
     parameters = {
         "run_id": run_id,
-        "candidates": [candidate_id for candidate_id, _ in blocks],
-        "blocks": [block for _, block in blocks],
-        "domains": [hashes.get(profiles[candidate_id].domain) for candidate_id, _ in blocks],
+        "candidates": [candidate_id for candidate_id, _ in probed],
+        "blocks": [block for _, block in probed],
+        "needed": places_must_reach(),
+        **{field: [getattr(hashed[id_], field) for id_, _ in probed] for field in Profile._fields[1:]},
+        **dict(zip(FEATURES, model().weights, strict=True)),
     }
-    rows: set[tuple[Any, ...]] = set()
+    found: dict[int, _Near] = {}
     for column in ("block_1", "block_2"):
-        rows.update(conn.execute(_NEAR.format(column=column).encode(), parameters).fetchall())
-    found = {}
-    for candidate_id, near in groupby(sorted(rows, key=itemgetter(0, 1, 2)), key=itemgetter(0)):
-        mine = profiles[candidate_id]
-        mine = mine._replace(domain=hashes.get(mine.domain), phone=hashes.get(mine.phone))
-        like = _likeliest(candidate_id, mine, _profiles_of(near))
-        if like:
-            found[candidate_id] = like
-    return found
+        query = _NEAR.format(column=column, evidence=_EVIDENCE).encode()
+        with conn.transaction(), conn.cursor(f"near_{column}") as cursor:  # the server's: memory does not grow with it
+            cursor.itersize = 10_000
+            for candidate_id, record_model, record_id, name, *places in cursor.execute(query, parameters):
+                mine, theirs = hashed[candidate_id], Profile(tuple(name.split()), *places)
+                near = _Near(record_model, record_id, probability(mine, theirs), theirs)
+                if near.beats(found.get(candidate_id)):
+                    found[candidate_id] = near
+    return {candidate_id: near.of(candidate_id, hashed[candidate_id]) for candidate_id, near in found.items()}
 
 
-def _profiles_of(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, Profile]]:
-    for _, record_model, record_id, name, country, city, zip_code, domain, phone in rows:
-        yield f"{record_model} {record_id}", Profile(tuple(name.split()), country, city, zip_code, domain, phone)
-
-
-def _likeliest(candidate_id: int, mine: Profile, others: Iterable[tuple[str, Profile]]) -> Lookalike | None:
-    """The first of the likeliest."""
-    best, threshold = None, model().likely
-    for what, theirs in others:
-        likely = probability(mine, theirs)
-        if likely >= threshold and (best is None or likely > best[0]):
-            best = likely, what, theirs
-    return best and Lookalike(candidate_id, best[1], round(best[0], 3), describe(mine, best[2]))
+def _like_an_earlier_one(candidate_id: int, mine: Profile, others: Iterable[tuple[int, Profile]]) -> Lookalike | None:
+    best = None
+    for other, theirs in others:
+        near = _Near("candidate", other, probability(mine, theirs), theirs)
+        if near.beats(best):
+            best = near
+    return best and best.of(candidate_id, mine)
 
 
 def _hashes(conn: Connection, values: set[object]) -> dict[object, object]:

@@ -1,5 +1,5 @@
--- What the CRM knows, in the form that candidates are compared in, so that millions of leads take seconds. It is kept in
--- step with the CRM by comparing digests, and can be made anew at any time: nothing is lost with it.
+-- What the CRM knows, in the form that candidates are compared in, so that millions of leads take seconds. It can be made
+-- anew at any time: nothing is lost with it.
 
 CREATE TABLE lead_mining.known_company (
     model             text NOT NULL CHECK (model IN ('crm.lead', 'res.partner')),
@@ -23,3 +23,12 @@ CREATE INDEX known_company_by_email ON lead_mining.known_company (email) WHERE e
 CREATE INDEX known_company_by_phone ON lead_mining.known_company (phone) WHERE phone IS NOT NULL;
 CREATE INDEX known_company_by_block_1 ON lead_mining.known_company (block_1) WHERE block_1 IS NOT NULL;
 CREATE INDEX known_company_by_block_2 ON lead_mining.known_company (block_2) WHERE block_2 IS NOT NULL;
+
+-- Up to where it is in step with each of the CRM's tables. Whatever has written to one of their rows since, in whatever
+-- way, is a transaction that had not ended then: its id, the row's xmin, is `horizon` at least.
+CREATE TABLE lead_mining.known_company_state (
+    model             text PRIMARY KEY CHECK (model IN ('crm.lead', 'res.partner')),
+    version           integer NOT NULL,                -- of how records are normalised
+    horizon           bigint NOT NULL,
+    written_by        bigint NOT NULL DEFAULT txid_current()  -- not this row's xmin: it was restored from a dump
+);

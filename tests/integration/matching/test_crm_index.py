@@ -80,12 +80,40 @@ def test_what_sql_changed_behind_odoos_back_is_noticed(
     assert known(crm, "crm.lead", other)["name"] == "other"
 
 
-def test_deleted_records_are_forgotten(crm: psycopg.Connection) -> None:
-    lead = add_lead(crm, partner_name="Acme")
+def test_deleted_records_are_forgotten_when_asked(crm: psycopg.Connection) -> None:
+    lead, partner, kept = add_lead(crm, partner_name="Acme"), add_partner(crm, name="Acme"), add_lead(crm)
     crm_index.refresh(crm)
     crm.execute("DELETE FROM crm_lead WHERE id = %s", [lead])
-    assert crm_index.refresh(crm) == 1
-    assert known(crm, "crm.lead", lead) == {}
+    crm.execute("DELETE FROM res_partner WHERE id = %s", [partner])
+    assert crm_index.refresh(crm) == 0
+    assert crm_index.forget_gone(crm) == 2
+    assert known(crm, "crm.lead", lead) == known(crm, "res.partner", partner) == {}
+    assert known(crm, "crm.lead", kept)
+
+
+def test_what_was_under_way_at_the_last_look_is_noticed_once_it_is_there(
+    conn: psycopg.Connection, crm_dsn: str
+) -> None:
+    with psycopg.connect(crm_dsn) as slow:
+        lead = add_lead(slow, partner_name="Acme")
+        add_lead(conn, partner_name="Later, and there before")
+        crm_index.refresh(conn)
+        slow.commit()
+    assert known(conn, "crm.lead", lead) == {}
+    crm_index.refresh(conn)
+    assert known(conn, "crm.lead", lead)["name"] == "acme"
+
+
+def test_a_restored_copy_of_the_database_is_looked_at_anew(conn: psycopg.Connection) -> None:
+    lead = add_lead(conn, partner_name="Acme")
+    crm_index.refresh(conn)
+    conn.execute("UPDATE lead_mining.known_company SET name = 'as of the dump' WHERE record_id = %s", [lead])
+    conn.execute("UPDATE lead_mining.known_company SET digest = 0 WHERE record_id = %s", [lead])
+    assert crm_index.refresh(conn) == 0
+    # restored rows are written by other transactions than those that they tell of
+    conn.execute("UPDATE lead_mining.known_company_state SET written_by = written_by - 1")
+    assert crm_index.refresh(conn) == 1
+    assert known(conn, "crm.lead", lead)["name"] == "acme"
 
 
 def test_a_new_way_to_normalise_makes_all_anew(crm: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,11 +125,11 @@ def test_a_new_way_to_normalise_makes_all_anew(crm: psycopg.Connection, monkeypa
 
 
 def test_ranges_of_ids_cover_every_record(crm: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crm_index, "_IDS_AT_ONCE", 3)
+    monkeypatch.setattr(crm_index, "_AT_ONCE", 3)
     leads = [add_lead(crm, partner_name=f"Acme {n}") for n in range(10)]
     crm_index.refresh(crm)
     assert all(known(crm, "crm.lead", lead) for lead in leads)
-    crm.execute("DELETE FROM crm_lead WHERE id = ANY(%s)", [leads[5:]])
+    crm.execute("UPDATE crm_lead SET partner_name = 'Zenox' WHERE id = ANY(%s)", [leads[5:]])
     assert crm_index.refresh(crm) == 5
 
 

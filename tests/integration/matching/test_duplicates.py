@@ -136,6 +136,16 @@ def test_a_partner_of_the_crm_is_found_and_a_lead_named_before_it(crm: psycopg.C
     assert duplicates_in(crm, run, "valid") == [Duplicate(candidate, "domain", "acme.com", f"crm.lead {lead}")]
 
 
+def test_a_lead_that_was_deleted_is_no_longer_in_the_way(crm: psycopg.Connection) -> None:
+    run = add_run(crm)
+    lead, partner = add_lead(crm, website="acme.com"), add_partner(crm, email_normalized="info@acme.com")
+    add(crm, run, ("domain", "acme.com"), ("email", "info@acme.com"))
+    assert len(duplicates_in(crm, run, "valid")) == 1
+    crm.execute("DELETE FROM crm_lead WHERE id = %s", [lead])
+    crm.execute("DELETE FROM res_partner WHERE id = %s", [partner])
+    assert find_duplicates(crm, run, "valid") == []
+
+
 def test_what_another_open_run_holds_credits_for_is_held_by_it(crm: psycopg.Connection) -> None:
     other, run = add_run(crm, "LMR008"), add_run(crm)
     theirs, mine = add(crm, other, ("domain", "acme.com")), add(crm, run, ("domain", "acme.com"))
