@@ -33,7 +33,7 @@ def _suffixes() -> TLDExtract:
 
 
 @cache
-def _shared_domains() -> frozenset[str]:
+def shared_domains() -> frozenset[str]:
     """Domains under which many companies have an address or a page: they say nothing about which one it is."""
     platforms = files(vocabulary).joinpath("platform_domains.txt").read_text(encoding="utf-8").split()
     return vocabulary.free_mail_domains() | frozenset(platforms)
@@ -58,7 +58,7 @@ def _registered_domain(text: str) -> str | None:
         except (idna.IDNAError, UnicodeError):
             return None
     domain = _suffixes()(name).top_domain_under_public_suffix
-    if not domain or len(domain) > _MAX_DOMAIN or not _shared_domains().isdisjoint((name, domain)):
+    if not domain or len(domain) > _MAX_DOMAIN or not shared_domains().isdisjoint((name, domain)):
         return None
     return domain
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from lead_mining.identifiers import shared_domains
 from lead_mining.providers.base import Exclusions
 
 # What was bought and turned down for a reason that does not hang on what that request asked for, or on what could be
@@ -34,5 +35,5 @@ def known_companies(conn: Connection[Any]) -> Exclusions:
     )
     return Exclusions(
         reveal_ids=frozenset(value for (value,) in reveal_ids if value),
-        domains=frozenset(value for (value,) in domains if value),
+        domains=frozenset(value for (value,) in domains if value) - shared_domains(),
     )
