@@ -8,7 +8,7 @@ and changes nothing; a step that was killed goes on from what was committed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
@@ -37,7 +37,8 @@ from lead_mining.matching import crm_index, duplicates, keys, lookalikes
 from lead_mining.matching.known import known_companies
 from lead_mining.migrations import check_migrated
 from lead_mining.notes.render import render_note
-from lead_mining.providers.base import Exclusions, Page, Provider
+from lead_mining.privacy import suppression
+from lead_mining.providers.base import Company, Exclusions, Page, Provider
 from lead_mining.request import MiningRequest
 from lead_mining.runs import Run, StepResult
 
@@ -154,7 +155,7 @@ def extract(
                 raise CostNotApproved(f"run {run_id} can cost {run.max_cost} credits, which nobody approved")
             if approved_by:
                 runs.set_approved_by(conn, run_id, approved_by)
-            exclude = known_companies(conn) if provider.excludes_known else Exclusions()
+            exclude = _exclusions(conn) if provider.excludes_known else Exclusions()
             if run.dry_run:
                 found = _preview(conn, run, provider, exclude)
             else:
@@ -187,6 +188,11 @@ def _hold_most(conn: Connection, run: Run) -> None:
             run_holds.hold_for_run(conn, run.credit_account, run.max_cost - paid, run.id)
 
 
+def _exclusions(conn: Connection) -> Exclusions:
+    known = known_companies(conn)
+    return Exclusions(known.reveal_ids, known.domains | suppression.suppressed_domains(conn))
+
+
 def _net_new(conn: Connection, run: Run) -> int:
     """How many of the companies bought so far would be loaded: judged as the next steps will, nothing of it kept."""
     from lead_mining.quality import checks
@@ -196,6 +202,7 @@ def _net_new(conn: Connection, run: Run) -> int:
         extracted = candidates.in_state(conn, run.id, "extracted")
         failures = checks.find_failures([(c.id, c.company) for c in extracted], run.mining_request)
         _apply(conn, run.id, extracted, failures)
+        _reject_suppressed(conn, run.id, "valid", "deduplicate")
         _reject_duplicates(conn, run.id, "valid", "deduplicate")
         _judge_lookalikes(conn, run)
         return candidates.move(conn, run.id, "valid", "accepted")
@@ -260,9 +267,7 @@ def _apply(conn: Connection, run_id: int, extracted: Sequence[Candidate], failur
         ),
     )
     for candidate_id, bad in bad_contacts.items():
-        company = companies[candidate_id]
-        good = tuple(contact for i, contact in enumerate(company.contacts) if i not in bad)
-        companies[candidate_id] = company.model_copy(update={"contacts": good})
+        companies[candidate_id] = _without(companies[candidate_id], bad)
     candidates.set_companies(conn, {id_: companies[id_] for id_ in bad_contacts})
     valid = [id_ for id_ in companies if id_ not in rejected]
     candidates.set_state(conn, rejected, "rejected")
@@ -287,12 +292,52 @@ def deduplicate(conn: Connection, run_id: int) -> StepResult:
         if not step.done:
             _refresh_crm_index(conn)
             with conn.transaction():
+                suppressed = _reject_suppressed(conn, run_id, "valid", "deduplicate")
                 duplicate = _reject_duplicates(conn, run_id, "valid", "deduplicate")
                 possible = _judge_lookalikes(conn, runs.get(conn, run_id))
                 accepted = candidates.move(conn, run_id, "valid", "accepted")
                 checks.check_survivors(candidates.keys_of(conn, run_id, "accepted"))
-                step.finish({"accepted": accepted, "duplicates": duplicate, "possible_duplicates": possible})
+                found = {"accepted": accepted, "duplicates": duplicate, "possible_duplicates": possible}
+                step.finish(found | suppressed)
     return step.result
+
+
+def _reject_suppressed(conn: Connection, run_id: int, state: str, step: str) -> StepResult:
+    """Turn down suppressed companies, and take suppressed people out of the others, without a word about who it was."""
+    companies = {c.id: c.company for c in candidates.in_state(conn, run_id, state)}
+    found = suppression.find_suppressed(conn, list(companies.items()))
+    candidates.reject(
+        conn,
+        run_id,
+        (
+            Rejection(
+                step,
+                f"suppressed_{s.kind}",
+                s.candidate_id,
+                s.contact_index,
+                field="contact" if s.contact_index is not None else s.kind,
+                value=f"{s.reason} ({s.source})"[:500],
+            )
+            for s in found
+        ),
+    )
+    people: dict[int, set[int]] = defaultdict(set)
+    for s in found:
+        if s.contact_index is not None:
+            people[s.candidate_id].add(s.contact_index)
+    candidates.set_companies(conn, {id_: _without(companies[id_], indexes) for id_, indexes in people.items()})
+    duplicates.forget_keys(conn, people)
+    duplicates.store_keys(
+        conn, ((id_, key) for id_ in people for key in keys.match_keys(_without(companies[id_], people[id_])))
+    )
+    rejected = {s.candidate_id for s in found if s.contact_index is None}
+    candidates.set_state(conn, rejected, "rejected")
+    return {"suppressed": len(rejected), "people_suppressed": sum(map(len, people.values()))}
+
+
+def _without(company: Company, contact_indexes: Collection[int]) -> Company:
+    left = tuple(contact for index, contact in enumerate(company.contacts) if index not in contact_indexes)
+    return company.model_copy(update={"contacts": left})
 
 
 def _refresh_crm_index(conn: Connection) -> None:
@@ -402,6 +447,7 @@ def load_leads(conn: Connection, run_id: int) -> StepResult:
 
 
 def _load(conn: Connection, run: Run) -> StepResult:
+    _reject_suppressed(conn, run.id, "accepted", "load_leads")
     late = _reject_duplicates(conn, run.id, "accepted", "load_leads")
     accepted = candidates.in_state(conn, run.id, "accepted")
     notices: list[str] = []

@@ -130,7 +130,11 @@ TABLES = {
 }
 """What must be there."""
 
-TABLES_OF_ODOO = {"ir_cron": _access("id active")}
+TABLES_OF_ODOO = {
+    "ir_cron": _access("id active"),
+    "mail_blacklist": _access("email active"),
+    "phone_blacklist": _access("number active"),
+}
 """What the embedded CRM does without: needed where it is."""
 
 TABLES_FOR_NOTICES = {

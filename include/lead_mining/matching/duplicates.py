@@ -44,6 +44,11 @@ def store_keys(conn: Connection, keys: Iterable[tuple[int, Key]]) -> None:
         )
 
 
+def forget_keys(conn: Connection, candidate_ids: Iterable[int]) -> None:
+    """For candidates whose contacts are not what they were."""
+    conn.execute("DELETE FROM lead_mining.candidate_key WHERE candidate_id = ANY(%s)", [list(candidate_ids)])
+
+
 _KEYS = """
     SELECT c.id AS candidate_id, c.position, k.kind, k.value
     FROM lead_mining.candidate c JOIN lead_mining.candidate_key k ON k.candidate_id = c.id

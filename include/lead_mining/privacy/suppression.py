@@ -1,0 +1,210 @@
+"""The suppression list: people and companies that are never to be loaded, nor bought where that can be helped.
+
+Our own list, and the CRM's blacklists of addresses and numbers as they are at that moment: who unsubscribed just now is
+left out. People stand in our list as digests (sha256), so that it can be kept when all else of them is erased.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from psycopg import Connection
+
+from lead_mining import vocabulary
+from lead_mining.exceptions import FieldProblem, InvalidRequest
+from lead_mining.identifiers import e164, email_address, registered_domain
+from lead_mining.providers.base import Company, Contact
+
+Kind = Literal["domain", "country", "email", "phone", "person"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+_IN_THE_CLEAR = frozenset({"domain", "country"})
+_ALLOWED: dict[str, str] = {
+    "domain": "a company's own domain such as acme.example, not that of a mail service or a platform",
+    "country": "an ISO 3166-1 code such as DE",
+    "email": "one e-mail address",
+    "phone": "a number that exists, with + and the country's code",
+    "person": "a full name, @ and the domain of the company: Ann Example @ acme.example",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is suppressed; `value` is normalised by `of`. Its text shows no person."""
+
+    kind: Kind
+    value: str
+    reason: str
+    source: str
+
+    @classmethod
+    def of(cls, kind: str, value: str, reason: str, source: str) -> Entry:
+        """Raises InvalidRequest, which does not repeat what may be somebody's."""
+        if kind not in KINDS:
+            raise InvalidRequest([FieldProblem("kind", kind[:50], f"use one of {', '.join(KINDS)}")])
+        normalised = _normalised(kind, value.strip())
+        if normalised is None:
+            shown = value[:200] if kind in _IN_THE_CLEAR else "(not shown, as logs are kept)"
+            raise InvalidRequest([FieldProblem(kind, shown, f"use {_ALLOWED[kind]}")])
+        return cls(kind, normalised, reason, source)
+
+    @property
+    def digest(self) -> str:
+        return _digest(self.kind, self.value)
+
+    def __repr__(self) -> str:
+        return f"Entry({self.kind}, {self.value if self.kind in _IN_THE_CLEAR else self.digest[:12]})"
+
+
+@dataclass(frozen=True)
+class Suppressed:
+    """A company, or (`contact_index`, from 0) one of its contacts, that is not to be loaded, and by which entry."""
+
+    candidate_id: int
+    contact_index: int | None
+    kind: Kind
+    source: str
+    reason: str
+
+
+def add(conn: Connection, entries: Iterable[Entry]) -> int:
+    """Put entries on the list; returns how many are new. Those that are on it already stay as they are."""
+    rows = list(entries)
+    return conn.execute(
+        "INSERT INTO lead_mining.suppression (kind, digest, value, reason, source)"
+        " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[]) ON CONFLICT DO NOTHING",
+        [
+            [e.kind for e in rows],
+            [e.digest for e in rows],
+            [e.value if e.kind in _IN_THE_CLEAR else None for e in rows],
+            [e.reason for e in rows],
+            [e.source for e in rows],
+        ],
+    ).rowcount
+
+
+def lift(conn: Connection, entries: Iterable[Entry]) -> int:
+    """Take entries off the list; returns how many were on it."""
+    rows = list(entries)
+    return conn.execute(
+        "DELETE FROM lead_mining.suppression WHERE (kind, digest) IN (SELECT * FROM unnest(%s::text[], %s::text[]))",
+        [[e.kind for e in rows], [e.digest for e in rows]],
+    ).rowcount
+
+
+def suppressed_domains(conn: Connection) -> frozenset[str]:
+    """For providers that can leave companies out before they are paid for."""
+    rows = conn.execute("SELECT value FROM lead_mining.suppression WHERE kind = 'domain'")
+    return frozenset(value for (value,) in rows)
+
+
+_ON_OUR_LIST = """
+SELECT l.place, s.source, s.reason
+FROM unnest(%(places)s::int[], %(kinds)s::text[], %(digests)s::text[]) AS l (place, kind, digest)
+JOIN lead_mining.suppression s ON s.kind = l.kind AND s.digest = l.digest
+"""
+_ON_THE_CRMS = """
+SELECT l.place, 'the CRM''s blacklist', 'blacklisted in the CRM'
+FROM unnest(%(places)s::int[], %(kinds)s::text[], %(values)s::text[]) AS l (place, kind, value)
+JOIN {table} b ON b.{column} = l.value AND b.active WHERE l.kind = '{column_kind}'
+"""
+_LISTS_OF_THE_CRM = (("mail_blacklist", "email", "email"), ("phone_blacklist", "number", "phone"))
+
+
+def _on_a_list(conn: Connection) -> str:
+    """The query for the lists that there are: the embedded CRM has none of its own."""
+    theirs = [
+        _ON_THE_CRMS.format(table=table, column=column, column_kind=kind)
+        for table, column, kind in _LISTS_OF_THE_CRM
+        if conn.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{table}"]).fetchone() == (True,)
+    ]
+    return " UNION ALL ".join([_ON_OUR_LIST, *theirs])
+
+
+def find_suppressed(conn: Connection, companies: Sequence[tuple[int, Company]]) -> list[Suppressed]:
+    """The companies, given as (candidate id, company), that are suppressed, and contacts of the others.
+
+    A company is by its domain, its country, any of its own addresses or numbers; a contact by address, number, or name
+    and company, and by the domain of the address. Named is the first of KINDS that is on a list. Reads only.
+    """
+    marks = [
+        (candidate_id, index, kind, value)
+        for candidate_id, company in companies
+        for index, kind, value in _marks(company)
+    ]
+    rows = conn.execute(
+        _on_a_list(conn).encode(),
+        {
+            "places": list(range(len(marks))),
+            "kinds": [kind for _, _, kind, _ in marks],
+            "values": [value for *_, value in marks],
+            "digests": [_digest(kind, value) for _, _, kind, value in marks],
+        },
+    )
+    found: dict[tuple[int, int | None], Suppressed] = {}
+    for place, source, reason in rows:
+        candidate_id, index, kind, _ = marks[place]
+        known = found.get((candidate_id, index))
+        if known is None or KINDS.index(kind) < KINDS.index(known.kind):
+            found[candidate_id, index] = Suppressed(candidate_id, index, kind, source, reason)
+    return [one for (candidate_id, index), one in found.items() if index is None or (candidate_id, None) not in found]
+
+
+def _marks(company: Company) -> Iterator[tuple[int | None, Kind, str]]:
+    """(contact index, kind, normalised value) of all by which a company and its contacts may be suppressed."""
+    domain = registered_domain(company.domain) if company.domain else None
+    country = company.country_code.upper() if company.country_code else None
+    if domain:
+        yield None, "domain", domain
+    if country:
+        yield None, "country", country
+    for email in company.emails:
+        if address := email_address(email):
+            yield None, "email", address
+    for phone in company.phones:
+        if number := e164(phone, country):
+            yield None, "phone", number
+    for index, contact in enumerate(company.contacts):
+        for kind, value in _marks_of(contact, domain, country):
+            yield index, kind, value
+
+
+def _marks_of(contact: Contact, domain: str | None, country: str | None) -> Iterator[tuple[Kind, str]]:
+    address = email_address(contact.email) if contact.email else None
+    of_address = registered_domain(address.rpartition("@")[2]) if address else None
+    if address:
+        yield "email", address
+    if of_address:
+        yield "domain", of_address
+    if contact.phone and (number := e164(contact.phone, country)):
+        yield "phone", number
+    for at in {domain, of_address} - {None}:
+        if contact.full_name and (person := _normalised("person", f"{contact.full_name}@{at}")):
+            yield "person", person
+
+
+def _normalised(kind: str, value: str) -> str | None:
+    """The one form in which values of a kind are compared; None for what is no such value."""
+    if "\x00" in value:
+        return None
+    if kind == "domain":
+        return registered_domain(value)
+    if kind == "country":
+        return code if (code := value.upper()) in vocabulary.countries() else None
+    if kind == "email":
+        return email_address(value)
+    if kind == "phone":
+        return e164(value, None)
+    name, _, company = value.rpartition("@")
+    letters = unicodedata.normalize("NFKD", name).casefold()
+    plain = " ".join("".join(c for c in letters if not unicodedata.combining(c)).split())
+    domain = registered_domain(company)
+    return f"{plain}@{domain}" if plain and domain else None
+
+
+def _digest(kind: str, value: str) -> str:
+    return hashlib.sha256(f"{kind}:{value}".encode("utf-8", errors="surrogatepass")).hexdigest()
