@@ -119,7 +119,7 @@ def _plan_result(conn: Connection, run: Run) -> StepResult:
         "balance": ledger.balance(conn, run.credit_account).available,
         "needs_approval": run.needs_approval,
         "approval": _approval(conn, run) if run.needs_approval else None,
-        "notices": list(run.crm_context.notices),
+        "notices": [*run.crm_context.notices, *filter(None, [request.privacy_notice])],
     }
 
 

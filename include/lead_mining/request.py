@@ -22,6 +22,9 @@ from lead_mining.providers.base import Query
 NOBODY = "none"
 """The word for no team or no salesperson at all, where an empty field means Odoo's default."""
 
+_EUROPEAN_UNION = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
+_REST_OF_THE_EEA, _LAWS_THAT_SAY_THE_SAME = "IS LI NO", "CH GB"
+GDPR_COUNTRIES = frozenset(f"{_EUROPEAN_UNION} {_REST_OF_THE_EEA} {_LAWS_THAT_SAY_THE_SAME}".split())
 LEAD_CREDITS = 1
 CONTACT_CREDITS = 1
 _MAX_LEADS = 1_000_000
@@ -197,6 +200,21 @@ class MiningRequest(BaseModel):
         description="Needed where contacts are chosen by it.",
         json_schema_extra=_form(_CONTACTS, enum=[*vocabulary.seniorities(), None]),
     )
+    lawful_basis: Literal["legitimate_interests", "consent", "contract"] = Field(
+        "legitimate_interests",
+        title="Lawful basis for people's data",
+        description="Kept with each lead as where its data came from. Where the GDPR or a law like it applies (the EEA,"
+        " the United Kingdom, Switzerland), people must be told within a month that you hold their data and from whom"
+        " you have it, and may object (articles 6, 14 and 21).",
+        json_schema_extra=_form(
+            _CONTACTS,
+            values_display={
+                "legitimate_interests": "Legitimate interests, weighed against theirs",
+                "consent": "Consent that was given",
+                "contract": "A contract, or steps before one that they asked for",
+            },
+        ),
+    )
     lead_type: Literal["lead", "opportunity"] | None = Field(
         None,
         title="Create",
@@ -342,6 +360,17 @@ class MiningRequest(BaseModel):
     def most_it_can_cost(self) -> int:
         """Credits: what the leads cost, or, where the budget of the run is more, that."""
         return max(self.cost_of(self.lead_number).total, self.max_credits or 0)
+
+    @property
+    def privacy_notice(self) -> str | None:
+        """What who mines people has to do where the GDPR, or a law like it, protects them; None where it does not."""
+        protected = [code for code in self.countries if code in GDPR_COUNTRIES]
+        if self.search_type == "companies" or not protected:
+            return None
+        return (
+            f"people in {', '.join(protected)} are protected by the GDPR or a law like it: tell them within a month"
+            f" that you hold their data and from whom; lawful basis: {self.lawful_basis.replace('_', ' ')}"
+        )
 
     def query(self) -> Query:
         """What is asked of the provider."""

@@ -126,5 +126,9 @@ def summary(conn: Connection, run_key: str) -> RunSummary | None:
         lost_to_rejections=done.get("load_leads", {}).get("lost_to_rejections"),
         stopped=extracted.get("stopped"),
         data_docs=done.get("validate", {}).get("data_docs"),
-        notices=(*run.crm_context.notices, *done.get("load_leads", {}).get("notices", ())),
+        notices=(
+            *filter(None, [run.mining_request.privacy_notice]),
+            *run.crm_context.notices,
+            *done.get("load_leads", {}).get("notices", ()),
+        ),
     )

@@ -149,30 +149,26 @@ def _look_at(conn: Connection, source: _Source, which: LiteralString, **values: 
     return len(changed)
 
 
+_HASHED = ("reveal_id", "domain", "email", "phone", "city", "zip", "block_1", "block_2")
+
+
 def _store(conn: Connection, model: str, records: Iterable[_Record]) -> None:
+    columns = ("record_id", "digest", "name", *_HASHED)
+    hashes = ", ".join(f"hashtextextended({column}, 0)" for column in _HASHED)
+    changes = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
     with conn.cursor() as cursor:
         cursor.execute(
-            "CREATE TEMPORARY TABLE IF NOT EXISTS changed_company (record_id int, digest bigint, reveal_id text,"
-            " domain text, email text, phone text, name text, country text, city text, zip text, block_1 text,"
-            " block_2 text) ON COMMIT DELETE ROWS"
+            "CREATE TEMPORARY TABLE IF NOT EXISTS changed_company (record_id int, digest bigint, name text,"
+            f" {' text, '.join(_HASHED)} text) ON COMMIT DELETE ROWS"
         )
         cursor.execute("TRUNCATE changed_company")
         with cursor.copy("COPY changed_company FROM STDIN") as copy:
             for row in _normalised(records):
                 copy.write_row(row)
         cursor.execute(
-            """
-            INSERT INTO lead_mining.known_company
-                (model, record_id, digest, reveal_id, domain, email, phone, name, country, city, zip, block_1, block_2)
-            SELECT %s, record_id, digest, hashtextextended(reveal_id, 0), hashtextextended(domain, 0),
-                   hashtextextended(email, 0), hashtextextended(phone, 0), name, country, city, zip,
-                   hashtextextended(block_1, 0), hashtextextended(block_2, 0)
-            FROM changed_company ORDER BY record_id
-            ON CONFLICT (model, record_id) DO UPDATE SET
-                digest = excluded.digest, reveal_id = excluded.reveal_id, domain = excluded.domain,
-                email = excluded.email, phone = excluded.phone, name = excluded.name, country = excluded.country,
-                city = excluded.city, zip = excluded.zip, block_1 = excluded.block_1, block_2 = excluded.block_2
-            """,
+            f"INSERT INTO lead_mining.known_company (model, {', '.join(columns)})"
+            f" SELECT %s, record_id, digest, name, {hashes} FROM changed_company ORDER BY record_id"
+            f" ON CONFLICT (model, record_id) DO UPDATE SET {changes}",
             [model],
         )
 
@@ -184,12 +180,11 @@ def _normalised(records: Iterable[_Record]) -> Iterator[tuple[Any, ...]]:
         yield (
             r.record_id,
             r.digest,
+            " ".join(name),
             r.reveal_id or None,
             registered_domain(r.website) if r.website else None,
             r.email or None,
             r.phone or None,
-            " ".join(name),
-            country,
             normalised_place(r.city),
             normalised_zip(r.zip),
             block_1,

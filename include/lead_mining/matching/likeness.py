@@ -13,13 +13,13 @@ from lead_mining.matching.names import MOST_AGREED, Likeness, Words, compare, wo
 class Profile(NamedTuple):
     """What two companies are compared by; None or () where it is not known.
 
-    `domain` and `phone` may be any hashable value that is equal for equal domains and numbers.
+    All but the name and the country may be any values that are equal for equal ones.
     """
 
     name: Words
     country: str | None = None
-    city: str | None = None
-    zip: str | None = None
+    city: object = None
+    zip: object = None
     domain: object = None
     phone: object = None
 

@@ -61,21 +61,28 @@ class _Near(NamedTuple):
 
 
 # Of the pairs that share a block, those whose places do not rule it out: fields that both have count as in the model.
+# The index holds these fields; OFFSET 0 keeps the planner from reading the rows before they are needed.
 _NEAR = """
-SELECT b.candidate_id, k.model, k.record_id, k.name, nullif(k.country, ''), k.city, k.zip, k.domain, k.phone
-FROM unnest(%(candidates)s::bigint[], %(blocks)s::text[], %(country)s::text[], %(city)s::text[], %(zip)s::text[],
-            %(domain)s::bigint[], %(phone)s::bigint[])
-     AS b (candidate_id, block, country, city, zip, domain, phone)
-JOIN lead_mining.known_company k ON k.{column} = hashtextextended(b.block, 0)
-WHERE {evidence} >= %(needed)s AND CASE k.model
+SELECT near.candidate_id, k.model, k.record_id, k.name, near.country, k.city, k.zip, k.domain, k.phone
+FROM (
+    SELECT b.candidate_id, b.country, k.model, k.record_id
+    FROM unnest(%(candidates)s::bigint[], %(blocks)s::text[], %(country)s::text[], %(city)s::bigint[],
+                %(zip)s::bigint[], %(domain)s::bigint[], %(phone)s::bigint[])
+         AS b (candidate_id, block, country, city, zip, domain, phone)
+    JOIN lead_mining.known_company k ON k.{column} = hashtextextended(b.block, 0)
+    WHERE {evidence} >= %(needed)s
+    OFFSET 0
+) near
+JOIN lead_mining.known_company k ON k.model = near.model AND k.record_id = near.record_id
+WHERE CASE k.model
     WHEN 'crm.lead' THEN EXISTS (SELECT FROM crm_lead l WHERE l.id = k.record_id) AND NOT EXISTS (
         SELECT FROM lead_mining.candidate own WHERE own.run_id = %(run_id)s AND own.lead_id = k.record_id)
     ELSE EXISTS (SELECT FROM res_partner p WHERE p.id = k.record_id) END
 """
-_EVIDENCE = " + ".join(
-    f"CASE WHEN nullif(k.{field}::text, '') = b.{field}::text THEN %(same {field})s"
-    f" WHEN nullif(k.{field}::text, '') <> b.{field}::text THEN %(other {field})s ELSE 0 END"
-    for field in Profile._fields[1:]
+_HASHED = ("city", "zip", "domain", "phone")
+_EVIDENCE = "CASE WHEN b.country IS NULL THEN 0 ELSE %(same country)s END + " + " + ".join(
+    f"CASE k.{field} = b.{field} WHEN true THEN %(same {field})s WHEN false THEN %(other {field})s ELSE 0 END"
+    for field in _HASHED
 )
 
 
@@ -114,23 +121,24 @@ def profile(company: Company) -> Profile:
 
 
 def _like_the_crm(conn: Connection, run_id: int, profiles: dict[int, Profile]) -> dict[int, Lookalike]:
-    hashes = _hashes(conn, {v for p in profiles.values() for v in (p.domain, p.phone) if v is not None})
+    hashes = _hashes(conn, {getattr(mine, field) for mine in profiles.values() for field in _HASHED})
     hashed = {
-        candidate_id: mine._replace(domain=hashes.get(mine.domain), phone=hashes.get(mine.phone))
+        candidate_id: Profile(mine.name, mine.country, *(hashes.get(getattr(mine, field)) for field in _HASHED))
         for candidate_id, mine in profiles.items()
     }
     probed = [
-        (candidate_id, block)
+        (candidate_id, country, block)
         for candidate_id, mine in profiles.items()
-        for country in dict.fromkeys((mine.country or "", ""))  # also where the CRM does not say which country
-        for block in name_blocks(mine.name, country)
+        for country in {mine.country, None}  # also where the CRM does not say which country
+        for block in name_blocks(mine.name, country or "")
     ]
     parameters = {
         "run_id": run_id,
-        "candidates": [candidate_id for candidate_id, _ in probed],
-        "blocks": [block for _, block in probed],
+        "candidates": [candidate_id for candidate_id, _, _ in probed],
+        "country": [country for _, country, _ in probed],
+        "blocks": [block for _, _, block in probed],
         "needed": places_must_reach(),
-        **{field: [getattr(hashed[id_], field) for id_, _ in probed] for field in Profile._fields[1:]},
+        **{field: [getattr(hashed[candidate_id], field) for candidate_id, _, _ in probed] for field in _HASHED},
         **dict(zip(FEATURES, model().weights, strict=True)),
     }
     found: dict[int, _Near] = {}
@@ -156,6 +164,7 @@ def _like_an_earlier_one(candidate_id: int, mine: Profile, others: Iterable[tupl
 
 
 def _hashes(conn: Connection, values: set[object]) -> dict[object, object]:
+    """As `known_company` has them."""
     return dict(
         conn.execute("SELECT v, hashtextextended(v, 0) FROM unnest(%s::text[]) AS v", [list(values)]).fetchall()
     )
