@@ -46,19 +46,18 @@ Every task can be cleared at any time, also of a finished run: it finds what it 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import DAG, Asset, Metadata, Param, TriggerRule, task
+from airflow.sdk import DAG, Param, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from lead_mining.hooks import crm_connection, crm_session, data_docs_folder, provider_for
+from lead_mining.dag_steps import load_what_was_bought, released
+from lead_mining.hooks import crm_connection, crm_session, provider_for
 from lead_mining.notifiers import LowCreditsNotifier
 from lead_mining.request import dag_params
 
-LEADS = Asset("lead_mining_leads", extra={"what": "leads loaded into the CRM by lead mining"})
 log = logging.getLogger(__name__)
 
 
@@ -109,56 +108,11 @@ with DAG(
                 reconnect=lambda: crm_connection(params["crm_conn_id"]),
             )
 
-    @task
-    def validate(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-        from lead_mining import pipeline
-
-        with crm_session(params["crm_conn_id"]) as connection:
-            return pipeline.validate(connection, plan["run_id"], data_docs_folder())
-
-    @task
-    def deduplicate(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-        from lead_mining import pipeline
-
-        with crm_session(params["crm_conn_id"]) as connection:
-            return pipeline.deduplicate(connection, plan["run_id"])
-
-    @task
-    def debit_credits(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-        from lead_mining import pipeline
-
-        if params["dry_run"]:
-            raise AirflowSkipException("a trial run charges and loads nothing")
-        with crm_session(params["crm_conn_id"]) as connection:
-            return pipeline.debit_credits(connection, plan["run_id"])
-
-    @task(outlets=[LEADS])
-    def load_leads(plan: dict[str, Any], params: dict[str, Any]) -> Iterator[Any]:
-        from lead_mining import pipeline
-
-        with crm_session(params["crm_conn_id"]) as connection:
-            loaded = pipeline.load_leads(connection, plan["run_id"])
-        yield Metadata(LEADS, {"request_number": plan["request_number"], **loaded})
-        return loaded
-
-    @task
-    def write_enrichment_notes(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-        from lead_mining import pipeline
-
-        with crm_session(params["crm_conn_id"]) as connection:
-            return pipeline.write_enrichment_notes(connection, plan["run_id"])
-
     @task(on_success_callback=LowCreditsNotifier())
     def release(params: dict[str, Any], run_id: str) -> dict[str, Any]:
-        from lead_mining import pipeline
-        from lead_mining.summary import summary
-
-        run_key = f"lead_mining/{run_id}"
-        with crm_session(params["crm_conn_id"]) as connection:
-            released = pipeline.release(connection, run_key)
-            came_to = summary(connection, run_key)
-        log.info("\n%s", came_to.table() if came_to else "The request was not prepared: nothing was charged or loaded.")
-        return released
+        result, table = released(params, f"lead_mining/{run_id}")
+        log.info("\n%s", table)
+        return result
 
     plan = prepare_request()
     approve_cost = ApprovalOperator(
@@ -169,9 +123,6 @@ with DAG(
         defaults=ApprovalOperator.REJECT,  # nobody answers in time: nothing is bought
         pre_execute=skip_if_not_needed,
     )
-    steps = [validate(plan), deduplicate(plan), debit_credits(plan), load_leads(plan), write_enrichment_notes(plan)]
     extracted = extract(plan, approve_cost.output)
     plan >> approve_cost >> extracted
-    for before, after in zip([extracted, *steps], steps, strict=False):
-        before >> after
-    steps[-1] >> release().as_teardown()
+    load_what_was_bought(extracted, plan, release())

@@ -95,6 +95,31 @@ def store_page(
             )
 
 
+def store_retried(conn: Connection, run_id: int, companies: dict[int, Company]) -> None:
+    """Rejected candidates once more, as those of another run: a page that was not bought, and the step's result."""
+    ids = list(companies)
+    conn.execute(
+        "INSERT INTO lead_mining.raw_page (run_id, page_number, asked, found, charged, body)"
+        " VALUES (%s, 1, %s, %s, 0, %s)",
+        [run_id, len(ids), len(ids), Jsonb({"candidates_tried_again": ids})],
+    )
+    conn.execute(
+        "INSERT INTO lead_mining.candidate (run_id, position, page_number, company, contacts, retry_of)"
+        " SELECT %s, place, 1, company, contacts, id"
+        " FROM unnest(%s::bigint[], %s::jsonb[], %s::int[]) WITH ORDINALITY AS c (id, company, contacts, place)",
+        [
+            run_id,
+            ids,
+            [Jsonb(company.model_dump(mode="json")) for company in companies.values()],
+            [len(company.contacts) for company in companies.values()],
+        ],
+    )
+    result = {"pages": 1, "candidates": len(ids), "provider_charged": 0, "stopped": "rejections were tried again"}
+    conn.execute(
+        "INSERT INTO lead_mining.run_step (run_id, step, result) VALUES (%s, 'extract', %s)", [run_id, Jsonb(result)]
+    )
+
+
 def in_state(conn: Connection, run_id: int, state: str) -> list[Candidate]:
     """The run's candidates in that state, in the provider's order."""
     rows = conn.execute(

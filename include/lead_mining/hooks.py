@@ -1,4 +1,4 @@
-"""Airflow connections turned into a provider and a CRM session. Beside it only notifiers.py imports airflow.
+"""Airflow connections turned into a provider and a CRM session. Beside it dag_steps.py and notifiers.py import airflow.
 
 DAG files import it, so it imports nothing heavy at its top.
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -51,21 +52,46 @@ def prepare_request(conn: Connection, run_key: str, params: Mapping[str, Any]) -
     """
     request = MiningRequest.parse(params)
     check_migrated(conn)
-    _check_account(conn, request)
     with conn.transaction():
         runs.lock_key(conn, run_key)
-        run = runs.find(conn, run_key)
-        if run is None:
-            context = crm_context.resolve(conn, request)
-            crm_request = None if request.dry_run else crm_requests.create_request(conn, request, context)
-            run = runs.create(conn, run_key, request, context, crm_request)
-    with runs.only_once(conn, run.id, "prepare_request") as step:
+        run = runs.find(conn, run_key) or create_run(conn, run_key, request)
+    return plan_run(conn, run.id)
+
+
+def create_run(
+    conn: Connection, run_key: str, request: MiningRequest, retry_of: Run | None = None, overruled: Collection[str] = ()
+) -> Run:
+    """The run's row, and its request in the CRM, which a retry shares with the run whose rejections it tries again.
+
+    To be called in a transaction. Raises InvalidRequest and CrmError.
+    """
+    _check_account(conn, request)
+    context = crm_context.resolve(conn, request)
+    if retry_of is not None and retry_of.crm_request_id is not None:
+        return runs.create(
+            conn,
+            run_key,
+            request,
+            context,
+            (retry_of.crm_request_id, retry_of.request_number or ""),
+            retry_of=retry_of.id,
+            overruled=overruled,
+        )
+    crm_request = None if request.dry_run else crm_requests.create_request(conn, request, context)
+    return runs.create(conn, run_key, request, context, crm_request)
+
+
+def plan_run(conn: Connection, run_id: int) -> StepResult:
+    """Fit the run to what can be paid and hold its credits: the rest of the step `prepare_request`.
+
+    Raises InsufficientCredits, with the request left in state `error`.
+    """
+    with runs.only_once(conn, run_id, "prepare_request") as step:
         if not step.done:
             with conn.transaction():
-                shortage = _plan(conn, run)
+                shortage = _plan(conn, runs.get(conn, run_id))
                 if shortage is None:
-                    run = runs.get(conn, run.id)
-                    step.finish(_plan_result(conn, run))
+                    step.finish(_plan_result(conn, runs.get(conn, run_id)))
             if shortage:
                 raise shortage
     return step.result
@@ -130,7 +156,7 @@ def _approval(conn: Connection, run: Run) -> str:
 def _set_request_state(
     conn: Connection, run: Run, state: crm_requests.State, error_type: crm_requests.ErrorType | None = None
 ) -> None:
-    if run.crm_request_id is not None:
+    if run.crm_request_id is not None and (run.retry_of is None or state == "done"):
         crm_requests.set_state(conn, run.crm_request_id, run.crm_context.acting_user_id, state, error_type)
 
 
@@ -201,9 +227,9 @@ def _net_new(conn: Connection, run: Run) -> int:
     with conn.transaction(force_rollback=True):
         extracted = candidates.in_state(conn, run.id, "extracted")
         failures = checks.find_failures([(c.id, c.company) for c in extracted], run.mining_request)
-        _apply(conn, run.id, extracted, failures)
+        _apply(conn, run, extracted, failures)
         _reject_suppressed(conn, run.id, "valid", "deduplicate")
-        _reject_duplicates(conn, run.id, "valid", "deduplicate")
+        _reject_duplicates(conn, run, "valid", "deduplicate")
         _judge_lookalikes(conn, run)
         return candidates.move(conn, run.id, "valid", "accepted")
 
@@ -235,12 +261,13 @@ def validate(conn: Connection, run_id: int, data_docs: Path) -> StepResult:
             )
             index = report.docs_index.relative_to(data_docs)
             with conn.transaction():
-                step.finish(_apply(conn, run_id, extracted, report.failures) | {"data_docs": str(index)})
+                step.finish(_apply(conn, run, extracted, report.failures) | {"data_docs": str(index)})
     return step.result
 
 
-def _apply(conn: Connection, run_id: int, extracted: Sequence[Candidate], failures: Sequence[Any]) -> StepResult:
+def _apply(conn: Connection, run: Run, extracted: Sequence[Candidate], failures: Sequence[Any]) -> StepResult:
     """Turn the failed expectations into rejections, and keep what is good."""
+    failures = [replace(f, severity="warn") if f.rule in run.overruled else f for f in failures]
     rejected = {f.candidate_id for f in failures if f.severity == "reject" and f.contact_index is None}
     bad_contacts: dict[int, set[int]] = defaultdict(set)
     for failure in failures:
@@ -249,7 +276,7 @@ def _apply(conn: Connection, run_id: int, extracted: Sequence[Candidate], failur
     companies = {c.id: c.company for c in extracted}
     candidates.reject(
         conn,
-        run_id,
+        run.id,
         (
             Rejection(
                 "validate",
@@ -292,9 +319,10 @@ def deduplicate(conn: Connection, run_id: int) -> StepResult:
         if not step.done:
             _refresh_crm_index(conn)
             with conn.transaction():
+                run = runs.get(conn, run_id)
                 suppressed = _reject_suppressed(conn, run_id, "valid", "deduplicate")
-                duplicate = _reject_duplicates(conn, run_id, "valid", "deduplicate")
-                possible = _judge_lookalikes(conn, runs.get(conn, run_id))
+                duplicate = _reject_duplicates(conn, run, "valid", "deduplicate")
+                possible = _judge_lookalikes(conn, run)
                 accepted = candidates.move(conn, run_id, "valid", "accepted")
                 checks.check_survivors(candidates.keys_of(conn, run_id, "accepted"))
                 found = {"accepted": accepted, "duplicates": duplicate, "possible_duplicates": possible}
@@ -345,19 +373,31 @@ def _refresh_crm_index(conn: Connection) -> None:
         crm_index.refresh(conn)
 
 
-def _reject_duplicates(conn: Connection, run_id: int, state: str, step: str) -> int:
-    found = duplicates.find_duplicates(conn, run_id, state)
+def _reject_duplicates(conn: Connection, run: Run, state: str, step: str) -> int:
+    found = duplicates.find_duplicates(conn, run.id, state)
+    # Whom a person overruled knew of the CRM's record, not of another company in the same run.
+    overruled = {
+        d.candidate_id
+        for d in found
+        if f"duplicate_{d.kind}" in run.overruled and not d.duplicate_of.startswith("candidate")
+    }
     candidates.reject(
         conn,
-        run_id,
+        run.id,
         (
             Rejection(
-                step, f"duplicate_{d.kind}", d.candidate_id, field=d.kind, value=d.value, duplicate_of=d.duplicate_of
+                step,
+                f"duplicate_{d.kind}",
+                d.candidate_id,
+                field=d.kind,
+                value=d.value,
+                severity="warn" if d.candidate_id in overruled else "reject",
+                duplicate_of=d.duplicate_of,
             )
             for d in found
         ),
     )
-    ids = {d.candidate_id for d in found}
+    ids = {d.candidate_id for d in found} - overruled
     candidates.set_state(conn, ids, "rejected")
     return len(ids)
 
@@ -366,7 +406,8 @@ def _judge_lookalikes(conn: Connection, run: Run) -> int:
     """Turn down what may well be known, or, if the request says so, let it pass with a warning."""
     valid = [(c.id, c.company) for c in candidates.in_state(conn, run.id, "valid")]
     found = list(lookalikes.find_lookalikes(conn, run.id, valid))
-    severity = "reject" if run.mining_request.on_possible_duplicate == "reject" else "warn"
+    overruled = "possible_duplicate" in run.overruled or run.mining_request.on_possible_duplicate == "load"
+    severity = "warn" if overruled else "reject"
     candidates.reject(
         conn,
         run.id,
@@ -448,7 +489,7 @@ def load_leads(conn: Connection, run_id: int) -> StepResult:
 
 def _load(conn: Connection, run: Run) -> StepResult:
     _reject_suppressed(conn, run.id, "accepted", "load_leads")
-    late = _reject_duplicates(conn, run.id, "accepted", "load_leads")
+    late = _reject_duplicates(conn, run, "accepted", "load_leads")
     accepted = candidates.in_state(conn, run.id, "accepted")
     notices: list[str] = []
     cost = sum(c.cost for c in accepted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -37,6 +37,8 @@ class Run:
     approved_by: str | None
     crm_request_id: int | None
     request_number: str | None
+    retry_of: int | None
+    overruled: list[str]
 
     @property
     def mining_request(self) -> MiningRequest:
@@ -49,7 +51,7 @@ class Run:
 
 _COLUMNS = (
     "id, run_key, request, context, credit_account, dry_run, lead_number, max_cost, needs_approval,"
-    " approved_by, crm_request_id, request_number"
+    " approved_by, crm_request_id, request_number, retry_of, overruled"
 )
 
 
@@ -74,14 +76,21 @@ def create(
     request: MiningRequest,
     context: CrmContext,
     crm_request: tuple[int, str] | None,
+    *,
+    retry_of: int | None = None,
+    overruled: Collection[str] = (),
 ) -> Run:
-    """Insert the run. `crm_request`: id and number of the row in the CRM, None for a dry run."""
+    """Insert the run. `crm_request`: id and number of the row in the CRM, None for a dry run.
+
+    `retry_of`: the run whose rejections it tries again; `overruled`: rules that are to warn and not to reject.
+    """
     cost = request.cost_of(request.lead_number).total
     crm_request_id, number = crm_request or (None, None)
     conn.execute(
         "INSERT INTO lead_mining.run (run_key, request, context, provider, credit_account, dry_run, lead_number,"
-        " max_cost, needs_approval, crm_request_id, request_number, saved_search, search_budget)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, false, %s, %s, %s, %s)",
+        " max_cost, needs_approval, crm_request_id, request_number, saved_search, search_budget,"
+        " retry_of, overruled)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, false, %s, %s, %s, %s, %s, %s)",
         [
             run_key,
             Jsonb(request.model_dump(mode="json")),
@@ -95,6 +104,8 @@ def create(
             number,
             request.saved_search,
             request.search_budget,
+            retry_of,
+            sorted(overruled),
         ],
     )
     run = find(conn, run_key)

@@ -129,14 +129,15 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_
 GRANT USAGE ON SCHEMA lead_mining TO lead_mining;
 GRANT SELECT ON ALL TABLES IN SCHEMA lead_mining TO lead_mining;
 GRANT INSERT (run_key, request, context, provider, credit_account, dry_run, lead_number, max_cost, needs_approval,
-    crm_request_id, request_number, saved_search, search_budget) ON lead_mining.run TO lead_mining;
+    crm_request_id, request_number, saved_search, search_budget, retry_of, overruled) ON lead_mining.run TO lead_mining;
 GRANT UPDATE (lead_number, max_cost, needs_approval, approved_by) ON lead_mining.run TO lead_mining;
 GRANT INSERT (run_id, step, result) ON lead_mining.run_step TO lead_mining;
 GRANT INSERT (run_id, page_number, asked, found, charged, next_cursor, body) ON lead_mining.raw_page TO lead_mining;
-GRANT INSERT (run_id, position, page_number, company, contacts) ON lead_mining.candidate TO lead_mining;
+GRANT INSERT (run_id, position, page_number, company, contacts, retry_of) ON lead_mining.candidate TO lead_mining;
 GRANT UPDATE (state, company, contacts, lead_id, note_message_id) ON lead_mining.candidate TO lead_mining;
-GRANT INSERT (candidate_id, kind, value) ON lead_mining.candidate_key TO lead_mining;
-GRANT INSERT, UPDATE, DELETE ON lead_mining.known_company TO lead_mining;
+GRANT INSERT (candidate_id, kind, value), DELETE ON lead_mining.candidate_key TO lead_mining;
+GRANT INSERT (kind, digest, value, reason, source), DELETE ON lead_mining.suppression TO lead_mining;
+GRANT INSERT, UPDATE, DELETE ON lead_mining.known_company, lead_mining.known_company_state TO lead_mining;
 GRANT INSERT (run_id, candidate_id, contact_index, step, rule, field, value, severity, duplicate_of, record) ON
     lead_mining.rejection TO lead_mining;
 GRANT INSERT (run_id, page_number, provider, asked, most, balance_before, pending_until, asked_at) ON
@@ -270,6 +271,8 @@ BEGIN
             ('base_automation', 'name, model_id, trigger, active', 'lead_mining'),
             ('ir_default', 'field_id, user_id, condition', 'lead_mining'),
             ('ir_model_fields', 'id, model, name', 'lead_mining'),
+            ('mail_blacklist', 'email, active', 'lead_mining'),
+            ('phone_blacklist', 'number, active', 'lead_mining'),
             ('mail_tracking_value', 'id, old_value_char, new_value_char, old_value_text, new_value_text',
              'lead_mining_privacy'),
             ('mail_activity', 'id, summary, note', 'lead_mining_privacy'),

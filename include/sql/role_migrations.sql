@@ -477,22 +477,21 @@ ALTER FUNCTION lead_mining.ledger_refuse() SET search_path = pg_catalog, pg_temp
 $migration$);
 
 CALL pg_temp.apply_migration(4, '0004_matching.sql', $migration$
--- What the CRM knows, in the form that candidates are compared in, so that millions of leads take seconds. It is kept in
--- step with the CRM by comparing digests, and can be made anew at any time: nothing is lost with it.
+-- What the CRM knows, in the form that candidates are compared in, so that millions of leads take seconds. It can be made
+-- anew at any time: nothing is lost with it.
 
 CREATE TABLE lead_mining.known_company (
     model             text NOT NULL CHECK (model IN ('crm.lead', 'res.partner')),
     record_id         integer NOT NULL,
     digest            bigint NOT NULL,                 -- of what it was made from: another digest, another row
-    reveal_id         bigint,                          -- hashes, as they are compared and never read: nobody's address
+    name              text NOT NULL,                   -- of a company, as words: `acme gmbh`
+    reveal_id         bigint,                          -- hashes, as these are compared and never read: nobody's address
     domain            bigint,
     email             bigint,
     phone             bigint,
-    name              text NOT NULL,                   -- of a company, as words: `acme gmbh`
-    country           text NOT NULL,                   -- ISO 3166-1; empty: not known
-    city              text,
-    zip               text,
-    block_1           bigint,                          -- hashes of the name's blocks and the country: only names that
+    city              bigint,
+    zip               bigint,
+    block_1           bigint,                          -- of the country and each of the name's blocks: only names that
     block_2           bigint,                          -- share one are compared
     PRIMARY KEY (model, record_id)
 );
@@ -500,6 +499,133 @@ CREATE INDEX known_company_by_reveal_id ON lead_mining.known_company (reveal_id)
 CREATE INDEX known_company_by_domain ON lead_mining.known_company (domain) WHERE domain IS NOT NULL;
 CREATE INDEX known_company_by_email ON lead_mining.known_company (email) WHERE email IS NOT NULL;
 CREATE INDEX known_company_by_phone ON lead_mining.known_company (phone) WHERE phone IS NOT NULL;
-CREATE INDEX known_company_by_block_1 ON lead_mining.known_company (block_1) WHERE block_1 IS NOT NULL;
-CREATE INDEX known_company_by_block_2 ON lead_mining.known_company (block_2) WHERE block_2 IS NOT NULL;
+-- With all that rules a pair out, so that the rows of most are never read.
+CREATE INDEX known_company_by_block_1 ON lead_mining.known_company (block_1)
+    INCLUDE (city, zip, domain, phone, model, record_id) WHERE block_1 IS NOT NULL;
+CREATE INDEX known_company_by_block_2 ON lead_mining.known_company (block_2)
+    INCLUDE (city, zip, domain, phone, model, record_id) WHERE block_2 IS NOT NULL;
+
+-- Up to where it is in step with each of the CRM's tables. Whatever has written to one of their rows since, in whatever
+-- way, is a transaction that had not ended then: its id, the row's xmin, is `horizon` at least.
+CREATE TABLE lead_mining.known_company_state (
+    model             text PRIMARY KEY CHECK (model IN ('crm.lead', 'res.partner')),
+    version           integer NOT NULL,                -- of how records are normalised
+    horizon           bigint NOT NULL,
+    written_by        bigint NOT NULL DEFAULT txid_current()  -- not this row's xmin: it was restored from a dump
+);
+$migration$);
+
+CALL pg_temp.apply_migration(5, '0005_suppression.sql', $migration$
+-- Who and what is never to be loaded. People, addresses and numbers stand in it as digests alone: it holds nobody's data.
+
+CREATE TABLE lead_mining.suppression (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind              text NOT NULL CHECK (kind IN ('email', 'phone', 'person', 'domain', 'country')),
+    digest            text NOT NULL CHECK (digest ~ '^[0-9a-f]{64}$'),    -- sha256 of `kind:value`, the value normalised
+    value             text,                            -- in the clear where it is nobody's
+    reason            text NOT NULL CHECK (length(reason) BETWEEN 1 AND 200),
+    source            text NOT NULL CHECK (length(source) BETWEEN 1 AND 200),  -- who or what put it there
+    added_at          timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (kind, digest),
+    CHECK ((value IS NOT NULL) = (kind IN ('domain', 'country')))
+);
+$migration$);
+
+CALL pg_temp.apply_migration(6, '0006_provenance_and_erasure.sql', $migration$
+-- Where each value came from, the record of erasures, and the columns that personal data may stand in.
+
+-- A page as received is kept for as long as it is needed: then its body goes, and the row says when.
+ALTER TABLE lead_mining.raw_page
+    ALTER COLUMN body DROP NOT NULL,
+    ADD COLUMN removed_at timestamptz,
+    ADD CHECK ((body IS NULL) = (removed_at IS NOT NULL));
+
+-- One row for each value of each loaded lead (contact_index null) and of each of its contacts; not the values.
+CREATE VIEW lead_mining.provenance AS
+SELECT c.lead_id, c.id AS candidate_id, v.contact_index, v.field, r.provider, r.request_number, r.run_key,
+       k.asked_at, p.received_at, c.page_number, r.request->>'lawful_basis' AS lawful_basis,
+       p.removed_at IS NULL AS raw_page_kept
+FROM lead_mining.candidate c
+JOIN lead_mining.run r ON r.id = c.run_id
+JOIN lead_mining.raw_page p ON (p.run_id, p.page_number) = (c.run_id, c.page_number)
+LEFT JOIN lead_mining.provider_call k ON (k.run_id, k.page_number, k.state) = (c.run_id, c.page_number, 'answered')
+CROSS JOIN LATERAL (
+    SELECT NULL::integer AS contact_index, company.key AS field, company.value
+    FROM jsonb_each(c.company) AS company WHERE company.key <> 'contacts'
+    UNION ALL
+    SELECT (contact.position - 1)::integer, of_contact.key, of_contact.value
+    FROM jsonb_array_elements(c.company->'contacts') WITH ORDINALITY AS contact (value, position),
+         jsonb_each(contact.value) AS of_contact
+) AS v
+WHERE c.state = 'loaded' AND v.value NOT IN ('null', '[]', '""');
+
+-- What was erased: how much and where, and what is left for a person to decide. No personal data.
+CREATE TABLE lead_mining.erasure (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subject_kind      text NOT NULL CHECK (subject_kind IN ('email', 'domain', 'lead')),
+    subject_digest    text NOT NULL CHECK (subject_digest ~ '^[0-9a-f]{64}$'),       -- sha256 of the normalised value
+    requested_by      text NOT NULL CHECK (length(requested_by) BETWEEN 1 AND 200),  -- who had it done
+    reference         text CHECK (length(reference) BETWEEN 1 AND 200),              -- ticket or letter
+    erased_at         timestamptz NOT NULL DEFAULT now(),
+    certificate       jsonb NOT NULL
+);
+CREATE INDEX erasure_by_subject ON lead_mining.erasure (subject_kind, subject_digest);
+
+CREATE FUNCTION lead_mining.erasure_refuse() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'certificates of erasure are never changed: % on %.% is refused', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege', HINT = 'Erasing again writes another certificate.';
+END $$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lead_mining.erasure
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.erasure_refuse();
+
+-- Every column of ours that text can stand in, of tables that are added later too. `changeable`: erasure may write into
+-- it. The others are looked at, and what is found is named in the certificate: the ledger and certificates are never
+-- changed, settings are people's own, what is made from the CRM follows it, and keys would be found no more.
+CREATE VIEW lead_mining.text_column AS
+SELECT t.relname::text AS table_name, a.attname::text AS column_name,
+       CASE WHEN a.atttypid IN ('json'::regtype, 'jsonb'::regtype) THEN 'json'
+            WHEN y.typcategory = 'A' THEN 'array' ELSE 'text' END AS kind,
+       t.relname NOT IN ('ledger_account', 'ledger_transaction', 'ledger_entry', 'hold', 'monthly_use', 'credit_account',
+                         'balance_report', 'migration', 'suppression', 'erasure', 'candidate_key', 'known_company')
+       AND (t.relname, a.attname) NOT IN (('run', 'provider'), ('run', 'credit_account'), ('run', 'request_number'),
+                                          ('provider_call', 'provider'), ('candidate', 'company'))
+       AND a.attgenerated = '' AND y.typcategory <> 'A'
+       AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = t.oid AND a.attnum = ANY (k.conkey)
+                       AND (k.contype IN ('p', 'u', 'f') OR k.contype = 'c' AND a.atttypid = 'text'::regtype)) AS changeable
+FROM pg_class t
+JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_type y ON y.oid = a.atttypid
+LEFT JOIN pg_type element ON element.oid = y.typelem AND y.typcategory = 'A'
+WHERE t.relnamespace = 'lead_mining'::regnamespace AND t.relkind IN ('r', 'p')
+  AND ('S' IN (y.typcategory, element.typcategory)
+       OR y.oid IN ('json'::regtype, 'jsonb'::regtype)
+       OR element.oid IN ('json'::regtype, 'jsonb'::regtype));
+$migration$);
+
+CALL pg_temp.apply_migration(7, '0007_retries.sql', $migration$
+-- Rejections that a person looks at, corrects or overrules: their companies are tried again by a run of their own.
+
+ALTER TABLE lead_mining.run
+    ADD COLUMN retry_of bigint REFERENCES lead_mining.run,  -- the run whose rejections are tried again
+    ADD COLUMN overruled text[] NOT NULL DEFAULT '{}';     -- rules that a person overruled: they warn, and do not reject
+ALTER TABLE lead_mining.candidate
+    ADD COLUMN retry_of bigint REFERENCES lead_mining.candidate;   -- the rejected candidate that this one is again
+CREATE UNIQUE INDEX candidate_retried_once_a_run ON lead_mining.candidate (run_id, retry_of) WHERE retry_of IS NOT NULL;
+CREATE UNIQUE INDEX candidate_loaded_by_one_retry ON lead_mining.candidate (retry_of)
+    WHERE retry_of IS NOT NULL AND state = 'loaded';
+
+-- What a person can decide on: companies that were bought and turned down, with all the reasons, and not loaded since.
+CREATE VIEW lead_mining.rejected_company AS
+SELECT c.id AS candidate_id, r.request_number, r.saved_search, c.company->>'name' AS name, c.company->>'domain' AS domain,
+       c.company->>'country_code' AS country, c.cost, j.rules, j.reasons, j.at AS rejected_at
+FROM lead_mining.candidate c
+JOIN lead_mining.run r ON r.id = c.run_id AND NOT r.dry_run
+CROSS JOIN LATERAL (
+    SELECT array_agg(DISTINCT j.rule ORDER BY j.rule) AS rules, max(j.created_at) AS at,
+           array_agg(concat_ws(' ', j.rule || ':', j.value, '= ' || j.duplicate_of) ORDER BY j.id) AS reasons
+    FROM lead_mining.rejection j WHERE j.candidate_id = c.id AND j.contact_index IS NULL AND j.severity = 'reject'
+) j
+WHERE c.state = 'rejected' AND NOT EXISTS (
+    SELECT FROM lead_mining.candidate again WHERE again.retry_of = c.id AND again.state = 'loaded');
 $migration$);

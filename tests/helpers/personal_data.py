@@ -16,7 +16,7 @@ from lead_mining.providers.odoo_iap import OdooIap
 PEOPLE = {
     "countries": ["US", "DE", "IN"],
     "search_type": "people",
-    "lead_number": 8,
+    "lead_number": 20,
     "contact_number": 3,
     "preferred_role": "CEO",
     "other_roles": ["Marketing", "Sale"],
@@ -62,3 +62,19 @@ def mine_people(conn: psycopg.Connection, url: str, docs: Path, key: str = "lead
     pipeline.write_enrichment_notes(conn, run_id)
     pipeline.release(conn, key)
     return run_id
+
+
+def someone(conn: psycopg.Connection, run_id: int) -> tuple[int, dict[str, Any], list[dict[str, Any]]]:
+    """A lead whose first contact has an address, a name like nobody else and colleagues; these, if they have one too."""
+    rows = conn.execute(
+        "SELECT lead_id, company->'contacts' FROM lead_mining.candidate AS c WHERE run_id = %s AND state = 'loaded'"
+        " AND jsonb_array_length(company->'contacts') > 1 AND company->'contacts'->0->>'email' IS NOT NULL"
+        " AND (SELECT count(*) FROM lead_mining.candidate AS any_of_that_name"
+        "      WHERE strpos(any_of_that_name.company::text, c.company->'contacts'->0->>'full_name') > 0) = 1 ORDER BY id",
+        [run_id],
+    )
+    for lead_id, (contact, *others) in rows:
+        colleagues = [other for other in others if other["email"]]
+        if colleagues:
+            return lead_id, contact, colleagues
+    raise AssertionError("nobody has a colleague")

@@ -1,0 +1,121 @@
+"""Companies that were bought and turned down, tried again by a run of their own: corrected, or with rules overruled.
+
+They are not bought again. They are paid for, like all leads, when they are in the CRM, and only then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from psycopg import Connection
+from pydantic import ValidationError
+
+from lead_mining import candidates, pipeline, runs
+from lead_mining.exceptions import FieldProblem, InvalidRequest
+from lead_mining.migrations import check_migrated
+from lead_mining.providers.base import Company
+from lead_mining.request import MiningRequest
+from lead_mining.runs import StepResult
+
+CORRECTABLE = (
+    *("name", "legal_name", "domain", "street", "city", "zip", "state_code", "country_code", "employees"),
+    *("founded_year", "sector_primary", "sector", "industry_group", "industry", "sub_industry"),
+)
+"""Fields of a company that may be corrected: none that holds a person's data, as Airflow keeps what is typed in."""
+
+_NOT_TO_BE_OVERRULED = "suppressed", "duplicate_reveal_id"
+
+_REJECTED = """
+SELECT c.id, c.run_id, c.company, r.request, p.removed_at IS NULL AS kept,
+       (SELECT array_agg(DISTINCT j.rule) FROM lead_mining.rejection j
+        WHERE j.candidate_id = c.id AND j.contact_index IS NULL AND j.severity = 'reject') AS rules,
+       (SELECT max(again.lead_id) FROM lead_mining.candidate again
+        WHERE again.retry_of = c.id AND again.state = 'loaded') AS loaded_as
+FROM lead_mining.candidate c
+JOIN lead_mining.run r ON r.id = c.run_id
+JOIN lead_mining.raw_page p ON (p.run_id, p.page_number) = (c.run_id, c.page_number)
+WHERE c.id = ANY(%s) AND c.state = 'rejected' AND NOT r.dry_run
+ORDER BY c.run_id, c.position
+FOR UPDATE OF c
+"""
+
+
+def prepare_retry(
+    conn: Connection,
+    run_key: str,
+    candidate_ids: Sequence[int],
+    overrule: Collection[str],
+    corrections: Mapping[int, Mapping[str, Any]],
+) -> StepResult:
+    """A run for rejected candidates of one request, up to what `extract` leaves behind; its credits are held.
+
+    `run_key` names the run for ever. `overrule`: rules that are to warn and not to reject. `corrections`: fields of
+    companies by candidate id. Raises InvalidRequest, and what `pipeline.prepare_request` raises.
+    """
+    check_migrated(conn)
+    if run := runs.find(conn, run_key):
+        return pipeline.plan_run(conn, run.id)
+    with conn.transaction():
+        runs.lock_key(conn, run_key)
+        rows = conn.execute(_REJECTED, [list(candidate_ids)]).fetchall()
+        _check(rows, candidate_ids, overrule, corrections)
+        companies = {row[0]: _corrected(row[0], row[2], corrections.get(row[0], {})) for row in rows}
+        request = MiningRequest.parse(
+            rows[0][3] | {"lead_number": len(rows), "max_credits": None, "approval_threshold": None}
+        )
+        run = pipeline.create_run(conn, run_key, request, runs.get(conn, rows[0][1]), overrule)
+        candidates.store_retried(conn, run.id, companies)
+    return pipeline.plan_run(conn, run.id)
+
+
+def _check(
+    rows: Sequence[tuple[Any, ...]],
+    candidate_ids: Sequence[int],
+    overrule: Collection[str],
+    corrections: Mapping[int, Mapping[str, Any]],
+) -> None:
+    found = {row[0]: row for row in rows}
+    problems = [
+        FieldProblem("candidates", id_, "it is no rejected candidate that was bought: see lead_mining.rejected_company")
+        for id_ in candidate_ids
+        if id_ not in found
+    ]
+    for id_, (_, _, _, _, kept, rules, loaded_as) in found.items():
+        if loaded_as:
+            problems.append(FieldProblem("candidates", id_, f"it was tried again, and is lead {loaded_as}"))
+        elif not kept:
+            problems.append(FieldProblem("candidates", id_, "its data was removed, by retention or erasure"))
+        for rule in rules or ():
+            if rule in overrule and rule.startswith(_NOT_TO_BE_OVERRULED):
+                how = "take it off the suppression list (DAG privacy_suppress)" if rule[0] == "s" else "it is certain"
+                problems.append(FieldProblem("overrule", rule, f"it cannot be overruled: {how}"))
+    if len({row[1] for row in rows}) > 1:
+        problems.append(
+            FieldProblem("candidates", len(rows), "they are of several requests: try each's again by itself")
+        )
+    if unknown := sorted(set(overrule) - {rule for row in rows for rule in row[5] or ()}):
+        named = sorted({rule for row in rows for rule in row[5] or ()})
+        problems.append(FieldProblem("overrule", ", ".join(unknown), f"they were rejected by {', '.join(named)}"))
+    problems += [
+        FieldProblem("corrections", id_, "it is not among the candidates") for id_ in corrections if id_ not in found
+    ]
+    if problems or not rows:
+        raise InvalidRequest(problems or [FieldProblem("candidates", [], "name at least one")])
+
+
+def _corrected(candidate_id: int, company: dict[str, Any], fields: Mapping[str, Any]) -> Company:
+    if wrong := sorted(set(fields) - set(CORRECTABLE)):
+        why = f"fields that can be corrected are {', '.join(CORRECTABLE)}"
+        raise InvalidRequest([FieldProblem(f"corrections.{candidate_id}", ", ".join(wrong)[:200], why)])
+    try:
+        return Company.model_validate(company | dict(fields))
+    except ValidationError as error:
+        raise InvalidRequest(
+            [
+                FieldProblem(
+                    f"corrections.{candidate_id}.{each['loc'][0]}", str(each["input"])[:200], each["msg"].lower()
+                )
+                for each in error.errors()
+            ]
+        ) from None

@@ -1,0 +1,184 @@
+"""Rejections tried again: corrected or overruled, by a run of their own, paid when they are loaded and only then."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from crm_records import add_lead
+from paid_catalogue import PaidCatalogue, write_catalogue
+
+from lead_mining import pipeline, retrying
+from lead_mining.audit import audit
+from lead_mining.credits import ledger
+from lead_mining.exceptions import InsufficientCredits, InvalidRequest
+from lead_mining.privacy import retention, suppression
+
+pytestmark = pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
+REQUEST = {"countries": ["DE"], "lead_number": 6, "saved_search": "Berlin"}
+
+
+@pytest.fixture
+def rejected(conn: psycopg.Connection, tmp_path: Path) -> dict[str, int]:
+    """A run with 6 companies: 3 and 6 have a mail service's domain, 1 is in the CRM. Name of the rule to a candidate."""
+    add_lead(conn, website="https://firm-1.example")
+    provider = PaidCatalogue(write_catalogue(tmp_path / "c.csv", 6, bad_every=3), excludes_known=False)
+    run_id = pipeline.prepare_request(conn, "lead_mining/first", REQUEST)["run_id"]
+    pipeline.extract(conn, run_id, provider)
+    finish(conn, run_id, "lead_mining/first", tmp_path)
+    rows = conn.execute("SELECT rules[1], min(candidate_id) FROM lead_mining.rejected_company GROUP BY 1").fetchall()
+    return dict(rows)
+
+
+def finish(conn: psycopg.Connection, run_id: int, key: str, docs: Path) -> dict[str, Any]:
+    pipeline.validate(conn, run_id, docs)
+    pipeline.deduplicate(conn, run_id)
+    pipeline.debit_credits(conn, run_id)
+    loaded = pipeline.load_leads(conn, run_id)
+    pipeline.write_enrichment_notes(conn, run_id)
+    pipeline.release(conn, key)
+    return loaded
+
+
+def retry(
+    conn: psycopg.Connection,
+    docs: Path,
+    candidate_ids: list[int],
+    overrule: Collection[str] = (),
+    corrections: Mapping[int, Mapping[str, Any]] | None = None,
+    key: str = "retry_rejections/one",
+) -> dict[str, Any]:
+    plan = retrying.prepare_retry(conn, key, candidate_ids, overrule, corrections or {})
+    return finish(conn, plan["run_id"], key, docs)
+
+
+def test_the_rejected_are_listed_with_all_their_reasons(conn: psycopg.Connection, rejected: dict[str, int]) -> None:
+    rows = conn.execute(
+        "SELECT request_number, saved_search, domain, cost, rules, reasons FROM lead_mining.rejected_company ORDER BY domain"
+    ).fetchall()
+    (lead,) = conn.execute("SELECT min(id) FROM crm_lead").fetchone()
+    assert rows == [
+        ("LMR001", "Berlin", "firm-1.example", 1, ["duplicate_domain"], [f"duplicate_domain: firm-1.example = crm.lead {lead}"]),
+        *[("LMR001", "Berlin", "gmail.com", 1, ["domain_is_not_free_mail"], ["domain_is_not_free_mail: gmail.com"])] * 2,
+    ]  # fmt: skip
+
+
+def test_a_corrected_company_is_loaded_and_paid_and_belongs_to_its_request(
+    conn: psycopg.Connection, rejected: dict[str, int], tmp_path: Path
+) -> None:
+    candidate = rejected["domain_is_not_free_mail"]
+    spent = ledger.balance(conn, "default").spent
+    loaded = retry(conn, tmp_path, [candidate], corrections={candidate: {"domain": "neu.example", "city": "Köln"}})
+    assert (loaded["leads"], loaded["captured"]) == (1, 1)
+    lead = conn.execute(
+        "SELECT l.website, l.city, r.name, r.state FROM crm_lead l JOIN lead_mining.candidate c ON c.lead_id = l.id"
+        " JOIN crm_iap_lead_mining_request r ON r.id = l.lead_mining_request_id WHERE c.retry_of = %s",
+        [candidate],
+    ).fetchone()
+    assert lead == ("https://www.neu.example", "Köln", "LMR001", "done")
+    assert ledger.balance(conn, "default").spent == spent + 1
+    assert ledger.balance(conn, "default").held == 0
+    assert conn.execute("SELECT count(*) FROM lead_mining.provider_call").fetchone() == (1,)
+    assert candidate not in {row[0] for row in conn.execute("SELECT candidate_id FROM lead_mining.rejected_company")}
+    assert audit(conn) == []
+
+
+@pytest.mark.parametrize("rule", ["duplicate_domain", "domain_is_not_free_mail"])
+def test_an_overruled_rule_warns_and_does_not_reject(
+    conn: psycopg.Connection, rejected: dict[str, int], tmp_path: Path, rule: str
+) -> None:
+    assert retry(conn, tmp_path, [rejected[rule]], [rule])["leads"] == 1
+    severities = conn.execute(
+        "SELECT DISTINCT j.severity FROM lead_mining.rejection j JOIN lead_mining.candidate c ON c.id = j.candidate_id"
+        " WHERE c.retry_of IS NOT NULL AND j.rule = %s",
+        [rule],
+    ).fetchall()
+    assert severities == [("warn",)]
+    assert audit(conn) == []
+
+
+def test_what_is_still_wrong_is_rejected_again_and_costs_nothing(
+    conn: psycopg.Connection, rejected: dict[str, int], tmp_path: Path
+) -> None:
+    before = ledger.balance(conn, "default")
+    loaded = retry(conn, tmp_path, list(rejected.values()))
+    assert loaded["leads"] == 0
+    assert ledger.balance(conn, "default") == before
+    assert conn.execute("SELECT state FROM crm_iap_lead_mining_request").fetchall() == [("done",)]
+    assert audit(conn) == []
+
+
+def test_once_loaded_it_is_not_loaded_again(conn: psycopg.Connection, rejected: dict[str, int], tmp_path: Path) -> None:
+    candidate = rejected["duplicate_domain"]
+    first = retrying.prepare_retry(conn, "retry_rejections/a", [candidate], ["duplicate_domain"], {})
+    second = retrying.prepare_retry(conn, "retry_rejections/b", [candidate], ["duplicate_domain"], {})
+    assert finish(conn, first["run_id"], "retry_rejections/a", tmp_path)["leads"] == 1
+    assert finish(conn, second["run_id"], "retry_rejections/b", tmp_path)["leads"] == 0
+    with pytest.raises(InvalidRequest, match=r"it was tried again, and is lead \d+"):
+        retrying.prepare_retry(conn, "retry_rejections/c", [candidate], ["duplicate_domain"], {})
+    assert conn.execute("SELECT count(*) FROM crm_lead WHERE website LIKE '%firm-1.example'").fetchone() == (2,)
+
+
+def test_the_same_run_prepared_again_is_the_same_run(conn: psycopg.Connection, rejected: dict[str, int]) -> None:
+    arguments = ([rejected["duplicate_domain"]], ["duplicate_domain"], {})
+    first = retrying.prepare_retry(conn, "retry_rejections/one", *arguments)
+    assert retrying.prepare_retry(conn, "retry_rejections/one", *arguments) == first
+    assert ledger.balance(conn, "default").held == 1
+
+
+@pytest.mark.parametrize(
+    ("overrule", "corrections", "said"),
+    [
+        (["no_such_rule"], {}, "they were rejected by domain_is_not_free_mail"),
+        ([], {0: {"name": "x"}}, "it is not among the candidates"),
+        ([], {None: {"emails": ["a@b.example"]}}, "fields that can be corrected are name"),
+        ([], {None: {"employees": "many"}}, "corrections"),
+        ([], {None: {"name": ["x"]}}, "corrections"),
+    ],
+)
+def test_a_wrong_form_is_refused_and_nothing_is_held(
+    conn: psycopg.Connection, rejected: dict[str, int], overrule: list[str], corrections: dict[Any, Any], said: str
+) -> None:
+    candidate = rejected["domain_is_not_free_mail"]
+    given = {candidate if id_ is None else id_: fields for id_, fields in corrections.items()}
+    with pytest.raises(InvalidRequest, match=said):
+        retrying.prepare_retry(conn, "retry_rejections/one", [candidate], overrule, given)
+    assert ledger.balance(conn, "default").held == 0
+
+
+def test_loaded_and_unknown_candidates_are_refused(conn: psycopg.Connection, rejected: dict[str, int]) -> None:
+    (loaded,) = conn.execute("SELECT min(id) FROM lead_mining.candidate WHERE state = 'loaded'").fetchone()
+    with pytest.raises(InvalidRequest) as caught:
+        retrying.prepare_retry(conn, "retry_rejections/one", [loaded, 10**15, rejected["duplicate_domain"]], [], {})
+    assert str(caught.value).count("no rejected candidate that was bought") == 2
+    with pytest.raises(InvalidRequest, match="name at least one"):
+        retrying.prepare_retry(conn, "retry_rejections/one", [], [], {})
+
+
+def test_suppressed_ones_are_never_overruled(
+    conn: psycopg.Connection, rejected: dict[str, int], tmp_path: Path
+) -> None:
+    candidate = rejected["duplicate_domain"]
+    suppression.add(conn, [suppression.Entry.of("domain", "firm-1.example", "asked", "test")])
+    assert retry(conn, tmp_path, [candidate], ["duplicate_domain"])["leads"] == 0
+    (again,) = conn.execute("SELECT id FROM lead_mining.candidate WHERE retry_of = %s", [candidate]).fetchone()
+    with pytest.raises(InvalidRequest, match="privacy_suppress"):
+        retrying.prepare_retry(conn, "retry_rejections/two", [again], ["suppressed_domain"], {})
+
+
+def test_what_retention_removed_cannot_be_loaded(conn: psycopg.Connection, rejected: dict[str, int]) -> None:
+    conn.execute("UPDATE lead_mining.raw_page SET received_at = now() - interval '400 days'")
+    retention.apply(conn, 365)
+    with pytest.raises(InvalidRequest, match="its data was removed"):
+        retrying.prepare_retry(conn, "retry_rejections/one", [rejected["duplicate_domain"]], [], {})
+
+
+def test_an_account_that_cannot_pay_loads_nothing(conn: psycopg.Connection, rejected: dict[str, int]) -> None:
+    with conn.transaction():
+        ledger.hold(conn, "default", ledger.balance(conn, "default").available, "all")
+    with pytest.raises(InsufficientCredits):
+        retrying.prepare_retry(conn, "retry_rejections/one", [rejected["duplicate_domain"]], [], {})
+    assert conn.execute("SELECT state FROM crm_iap_lead_mining_request").fetchall() == [("done",)]
