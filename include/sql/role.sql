@@ -32,14 +32,14 @@ BEGIN
     IF to_regrole('lead_mining_privacy') IS NULL THEN
         CREATE ROLE lead_mining_privacy LOGIN;
     END IF;
-    IF pg_has_role('lead_mining_privacy', 'lead_mining_owner', 'MEMBER')
-       OR (SELECT rolcreaterole FROM pg_roles WHERE rolname = 'lead_mining_privacy') THEN
-        RAISE EXCEPTION 'the role lead_mining_privacy could become lead_mining_owner, and change the credit ledger'
-            USING HINT = 'It is a superuser, may create roles, or is a member: take that from it, and run this again.';
-    END IF;
     IF pg_has_role('lead_mining', 'lead_mining_owner', 'MEMBER')
        OR (SELECT rolcreaterole FROM pg_roles WHERE rolname = 'lead_mining') THEN
         RAISE EXCEPTION 'the role lead_mining could become lead_mining_owner, and change the credit ledger'
+            USING HINT = 'It is a superuser, may create roles, or is a member: take that from it, and run this again.';
+    END IF;
+    IF pg_has_role('lead_mining_privacy', 'lead_mining_owner', 'MEMBER')
+       OR (SELECT rolcreaterole FROM pg_roles WHERE rolname = 'lead_mining_privacy') THEN
+        RAISE EXCEPTION 'the role lead_mining_privacy could become lead_mining_owner, and change the credit ledger'
             USING HINT = 'It is a superuser, may create roles, or is a member: take that from it, and run this again.';
     END IF;
     EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO lead_mining', current_database());
@@ -180,7 +180,7 @@ GRANT INSERT (cron_id, call_at, create_uid, write_uid, create_date, write_date) 
     lead_mining;
 GRANT SELECT (id, login, partner_id, company_id, active, share, notification_type) ON public.res_users TO lead_mining;
 GRANT SELECT (id, name, email, country_id, active, partner_share, website, email_normalized, phone_sanitized, is_company,
-    company_name, city, zip) ON public.res_partner TO lead_mining;
+    company_name, city, zip, xmin) ON public.res_partner TO lead_mining; -- xmin: which rows are new or changed
 GRANT SELECT (id, name, partner_id, active, alias_domain_id) ON public.res_company TO lead_mining;
 GRANT SELECT (cid, user_id) ON public.res_company_users_rel TO lead_mining;
 GRANT SELECT (gid, uid) ON public.res_groups_users_rel TO lead_mining;
@@ -236,7 +236,7 @@ GRANT INSERT (crm_iap_lead_mining_request_id, res_country_id) ON public.crm_iap_
 GRANT INSERT (crm_iap_lead_mining_request_id, res_country_state_id) ON
     public.crm_iap_lead_mining_request_res_country_state_rel TO lead_mining;
 GRANT SELECT (id, name, reveal_id, email_normalized, phone_sanitized, website, partner_name, city, zip, country_id,
-    active, probability) ON public.crm_lead TO lead_mining;
+    active, probability, xmin) ON public.crm_lead TO lead_mining;
 GRANT INSERT (id, name, type, user_id, team_id, company_id, stage_id, lead_mining_request_id, reveal_id, partner_name,
     contact_name, function, email_from, email_normalized, email_domain_criterion, email_state, phone, phone_sanitized,
     phone_state, website, street, city, zip, country_id, state_id, priority, color, active, message_bounce,

@@ -1,0 +1,64 @@
+"""# Keep personal data no longer than needed, every day
+
+Removes what is older than `days`, and of no use any more: the bodies of raw pages, the values and records of
+rejections, and of companies that were rejected all but their id and domain, by which they are still recognised. Leads
+in the CRM, and candidates that became leads, are not touched: for a person, there is `privacy_erase`.
+
+| task | does | safe to clear? |
+|---|---|---|
+| `remove_old_data` | removes in batches, each committed; what was paid and why it was rejected stays | yes |
+
+## Triage notes
+
+- **"there is no Airflow connection"** and **"may not erase"**: removing needs more rights than mining. The text says
+  how to get them. Until then nothing is removed.
+- **"The CRM's database is busy"**: an erasure is under way. What was removed stays so; the task is retried.
+- **The Data Docs' rejected rows are empty**: they are older than `days`.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, task
+
+from lead_mining.privacy_session import PRIVACY_CONNECTION, privacy_session
+
+log = logging.getLogger(__name__)
+
+with DAG(
+    "privacy_retention",
+    dag_display_name="Remove old personal data",
+    description="Every day: raw pages, rejections and rejected companies lose what is older than some days",
+    doc_md=__doc__,
+    schedule="@daily",
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "days": Param(
+            180,
+            type="integer",
+            minimum=1,
+            maximum=36500,
+            title="Days",
+            description="What is older loses its personal data. Give time for complaints to a provider.",
+        ),
+        "crm_conn_id": Param(**PRIVACY_CONNECTION),
+    },
+    tags=["lead-mining"],
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=1), "execution_timeout": timedelta(hours=6)},
+):
+
+    @task
+    def remove_old_data(params: dict[str, Any]) -> dict[str, int]:
+        from lead_mining.privacy import retention
+
+        with privacy_session(params["crm_conn_id"]) as connection:
+            removed = retention.apply(connection, params["days"])
+        log.info("%s", removed)
+        return asdict(removed)
+
+    remove_old_data()
