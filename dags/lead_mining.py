@@ -11,9 +11,9 @@ puts it into the CRM as leads or opportunities, each with an enrichment note.
 |---|---|---|
 | `prepare_request` | checks the params, numbers the request, sets aside the most it can cost | yes |
 | `approve_cost` | only above *Ask a person above*: a person approves on the task's *Required Actions* tab | yes |
-| `extract` | buys page by page; each page is stored before the next is asked for | yes: nothing is bought twice |
+| `extract` | buys page by page, until enough are net-new; each page is stored at once | yes: nothing is bought twice |
 | `validate` | Great Expectations; what fails is kept as a rejection; see *Data Docs* in the menu | yes |
-| `deduplicate` | within the batch, against the CRM, against what was bought before | yes |
+| `deduplicate` | the batch, the CRM, what was bought before or other runs hold, the suppression list | yes |
 | `debit_credits` | keeps 1 credit a lead and 1 a contact, gives back what was set aside beyond that | yes |
 | `load_leads` | one transaction: leads in, credits captured, request done | yes |
 | `write_enrichment_notes` | one note a lead | yes |
@@ -40,6 +40,11 @@ Every task can be cleared at any time, also of a finished run: it finds what it 
   *Admin / Connections*, then clear `extract`.
 - **`validate` rejected nearly all**: open *Data Docs*, look at the rule that failed most; the rejected rows are in
   `lead_mining.rejection`.
+- **Fewer leads than asked for**: the table in the log of `release` says what was turned down, and what
+  the provider charged for that. With a *Budget of this run* above what the leads cost, others are bought in their place.
+- **Rejected by `possible_duplicate`**: name and place make it likely that the CRM has the company. Look at the record
+  that the rejection names; if it is another company, load it with the DAG `retry_rejections`, without buying it again.
+- **Rejected by `suppressed_...`**: it is on the suppression list (DAG `privacy_suppress`) or the CRM's blacklist.
 - **`load_leads` failed**: nothing of the run is in the CRM and nothing is spent. Mend what the text names, clear it.
 """
 

@@ -18,6 +18,7 @@ from lead_mining.crm.access import Access
 from lead_mining.crm.values import clean
 from lead_mining.exceptions import CrmError, FieldProblem, InvalidRequest
 from lead_mining.identifiers import email_address, registered_domain
+from lead_mining.matching import crm_index
 from lead_mining.migrations import check_migrated
 from lead_mining.notes.render import render_note
 from lead_mining.privacy import erasure, suppression
@@ -98,6 +99,8 @@ def erase_all(
         log.info("%s", certificate)
         for place, ids in certificate.left.items():
             log.warning("erasure %s: a person decides on what is left in %s: %s", certificate.id, place, ids)
+    with runs.indexing_alone(conn):
+        crm_index.refresh(conn)  # it holds digests of addresses
     if problems:
         raise InvalidRequest(problems)
     return certificates

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 PROJECT = Path(__file__).resolve().parents[2]
 CRM_VARIABLE = "AIRFLOW_CONN_LEAD_MINING_CRM"
+PRIVACY_VARIABLE = "AIRFLOW_CONN_LEAD_MINING_PRIVACY"
 PROVIDER_VARIABLE = "AIRFLOW_CONN_LEAD_MINING_PROVIDER"
 AIRFLOW_UI_PORT = 8080  # wanted; the next free one is taken where it is in use
 ADMIN = "admin"
@@ -191,7 +192,9 @@ class Environment:
             "password": self.secrets["provider_account_token"],
             "extra": {"dbuuid": self.secrets["provider_dbuuid"]},
         }
-        return {
+        # In the embedded CRM one role owns all; in a CRM of the user's own, erasing needs a role of its own.
+        privacy = self.outer.get(PRIVACY_VARIABLE) or (json.dumps(crm) if self.embedded_crm else None)
+        return ({PRIVACY_VARIABLE: privacy} if privacy else {}) | {
             CRM_VARIABLE: self.outer.get(CRM_VARIABLE) or json.dumps(crm),
             PROVIDER_VARIABLE: self.outer.get(PROVIDER_VARIABLE) or json.dumps(provider),
         }

@@ -37,12 +37,15 @@ def test_it_runs_every_day_once_and_catches_nothing_up(dag: DAG) -> None:
 
 
 def test_what_is_old_goes_once(dag: DAG, crm: psycopg.Connection) -> None:
-    assert call(dag, "remove_old_data", {}) == {"raw_pages": 0, "rejections": 0, "candidates": 0}
+    nothing = {"raw_pages": 0, "rejections": 0, "candidates": 0, "gone_from_the_crm": 0}
+    assert call(dag, "remove_old_data", {}) == nothing
+    crm.execute("UPDATE lead_mining.known_company SET record_id = -record_id")
+    assert call(dag, "remove_old_data", {})["gone_from_the_crm"] > 0
     crm.execute("UPDATE lead_mining.raw_page SET received_at = received_at - interval '31 days'")
     first = call(dag, "remove_old_data", {"days": 31})
     assert first["raw_pages"] > 0
     assert crm.execute("SELECT count(*) FROM lead_mining.raw_page WHERE body IS NOT NULL").fetchone() == (0,)
-    assert call(dag, "remove_old_data", {"days": 31}) == {"raw_pages": 0, "rejections": 0, "candidates": 0}
+    assert call(dag, "remove_old_data", {"days": 31}) == nothing
 
 
 def test_without_the_connection_it_says_what_to_do(dag: DAG) -> None:

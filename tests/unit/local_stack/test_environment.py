@@ -8,7 +8,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local_stack.environment import CRM_VARIABLE, PROVIDER_VARIABLE, Environment, Ports, is_free, write_private
+from local_stack.environment import (
+    CRM_VARIABLE,
+    PRIVACY_VARIABLE,
+    PROVIDER_VARIABLE,
+    Environment,
+    Ports,
+    is_free,
+    write_private,
+)
 
 
 @pytest.fixture
@@ -70,6 +78,7 @@ def test_airflow_is_told_all_it_needs(environment: Environment) -> None:
     metadata = urlsplit(variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
     assert (metadata.hostname, metadata.port, metadata.path) == ("127.0.0.1", environment.ports.postgres, "/airflow")
     assert json.loads(variables[CRM_VARIABLE])["schema"] == "crm"
+    assert variables[PRIVACY_VARIABLE] == variables[CRM_VARIABLE]
     provider = json.loads(variables[PROVIDER_VARIABLE])
     assert provider["host"] == f"http://127.0.0.1:{environment.ports.simulator}"
     assert variables["GX_ANALYTICS_ENABLED"] == "False"
