@@ -41,7 +41,7 @@ Every task can be cleared at any time, also of a finished run: it finds what it 
 - **`validate` rejected nearly all**: open *Data Docs*, look at the rule that failed most; the rejected rows are in
   `lead_mining.rejection`.
 - **Fewer leads than asked for**: the table in the log of `release` says what was turned down, and what
-  the provider charged for that. With a *Budget of this run* above what the leads cost, others are bought in their place.
+  the provider charged for that. With a *Budget of this run* above what the leads cost, others are bought instead.
 - **Rejected by `possible_duplicate`**: name and place make it likely that the CRM has the company. Look at the record
   that the rejection names; if it is another company, load it with the DAG `retry_rejections`, without buying it again.
 - **Rejected by `suppressed_...`**: it is on the suppression list (DAG `privacy_suppress`) or the CRM's blacklist.

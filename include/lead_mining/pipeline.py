@@ -334,6 +334,8 @@ def _reject_suppressed(conn: Connection, run_id: int, state: str, step: str) -> 
     """Turn down suppressed companies, and take suppressed people out of the others, without a word about who it was."""
     companies = {c.id: c.company for c in candidates.in_state(conn, run_id, state)}
     found = suppression.find_suppressed(conn, list(companies.items()))
+    if not found:
+        return {"suppressed": 0, "people_suppressed": 0}
     candidates.reject(
         conn,
         run_id,

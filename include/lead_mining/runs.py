@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -37,8 +37,8 @@ class Run:
     approved_by: str | None
     crm_request_id: int | None
     request_number: str | None
-    retry_of: int | None
-    overruled: list[str]
+    retry_of: int | None = None
+    overruled: Sequence[str] = ()
 
     @property
     def mining_request(self) -> MiningRequest:

@@ -117,10 +117,15 @@ _LISTS_OF_THE_CRM = (("mail_blacklist", "email", "email"), ("phone_blacklist", "
 
 def _on_a_list(conn: Connection) -> str:
     """The query for the lists that there are: the embedded CRM has none of its own."""
+    rows = conn.execute(
+        "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass('public.' || name) IS NOT NULL",
+        [[table for table, _, _ in _LISTS_OF_THE_CRM]],
+    )
+    there = {table for (table,) in rows}
     theirs = [
         _ON_THE_CRMS.format(table=table, column=column, column_kind=kind)
         for table, column, kind in _LISTS_OF_THE_CRM
-        if conn.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{table}"]).fetchone() == (True,)
+        if table in there
     ]
     return " UNION ALL ".join([_ON_OUR_LIST, *theirs])
 
