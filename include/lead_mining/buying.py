@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC
 from functools import partial
 from typing import Literal
@@ -26,6 +27,8 @@ from lead_mining.exceptions import (
     ProviderError,
     ProviderOutcomeUnknown,
 )
+from lead_mining.privacy.suppression import find_suppressed
+from lead_mining.privacy.unwritten import without_suppressed
 from lead_mining.provider_calls import Call
 from lead_mining.providers.base import Company, Exclusions, Page, Provider
 from lead_mining.runs import Run
@@ -132,19 +135,31 @@ def _bought(
 
 
 def store(conn: Connection, run: Run, page_number: int, asked: int, page: Page, provider: Provider) -> None:
-    """A page as received, the companies read from it, and a rejection for each record that cannot be read."""
+    """A page as received, the companies read from it, and a rejection for each record that cannot be read.
+
+    Of people on the suppression list nothing is stored, in the page neither.
+    """
     companies: list[Company] = []
-    unreadable: list[Rejection] = []
+    rejections: list[Rejection] = []
     for record in page.records:
         try:
             companies.append(provider.parse(record))
         except MalformedRecord as error:
             fields = ", ".join(field for field, _, _ in error.problems)
-            unreadable.append(
+            rejections.append(
                 Rejection("extract", "readable_record", field=fields, value=str(error)[:500], record=record)
             )
+    suppressed = find_suppressed(conn, list(enumerate(companies)))
+    if suppressed:
+        raw, companies = without_suppressed(page.raw, companies, suppressed)
+        page = replace(page, raw=raw)
+        rejections += [
+            Rejection("extract", f"suppressed_{s.kind}", None, s.contact_index, "contact", f"{s.reason} ({s.source})")
+            for s in suppressed
+            if s.contact_index is not None
+        ]
     candidates.store_page(conn, run.id, page_number, asked, page, companies)
-    candidates.reject(conn, run.id, unreadable)
+    candidates.reject(conn, run.id, rejections)
 
 
 def _surely(conn: Connection, reconnect: Reconnect | None, work: Callable[[Connection], None]) -> None:

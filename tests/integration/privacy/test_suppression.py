@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
 
 import psycopg
 import pytest
 from crm_records import add_lead
+from paid_catalogue import PaidCatalogue
 from statement_counter import counted_statements
 
 from lead_mining import candidates, pipeline
+from lead_mining.audit import audit
 from lead_mining.privacy.suppression import Entry, Suppressed, add, find_suppressed, lift, suppressed_domains
 from lead_mining.providers.base import Company, Contact, Page
 
@@ -165,3 +169,38 @@ def test_a_run_leaves_out_suppressed_companies_and_people(conn: psycopg.Connecti
     assert (loaded["leads"], loaded["contacts"], loaded["captured"]) == (1, 0, 1)
     lead = conn.execute("SELECT contact_name, email_from FROM crm_lead WHERE reveal_id = 'r1'").fetchone()
     assert lead == (None, "info@acme.example")
+
+
+@pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
+def test_nothing_of_a_suppressed_person_is_written_down(conn: psycopg.Connection, tmp_path: Path) -> None:
+    people = [
+        {"full_name": "Ann Éxample", "email": "ann@acme.example", "phone": "+49 30 123456", "role": "ceo"},
+        {"full_name": "Bo Other", "email": "bo@acme.example", "role": "ceo"},
+    ]
+    boss = [{"full_name": "Cy Third", "email": "cy@initech.example", "role": "ceo"}]
+    file = tmp_path / "companies.csv"
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(["name", "domain", "country_code", "description", "contacts"])
+        writer.writerow(["Acme", "acme.example", "DE", "Led by Ann Éxample.", json.dumps(people)])
+        writer.writerow(["Initech", "initech.example", "DE", "", json.dumps(boss)])
+    put(conn, "email", "ann@acme.example")
+    put(conn, "domain", "initech.example")
+    request = {"countries": ["DE"], "search_type": "people", "preferred_role": "CEO", "lead_number": 2}
+    run_id = pipeline.prepare_request(conn, "lead_mining/x", request)["run_id"]
+    pipeline.extract(conn, run_id, PaidCatalogue(file, excludes_known=False))
+    written = conn.execute(
+        "SELECT (SELECT string_agg(p::text, '') FROM lead_mining.raw_page p)"
+        " || (SELECT string_agg(c::text, '') FROM lead_mining.candidate c)"
+        " || (SELECT string_agg(r::text, '') FROM lead_mining.rejection r)"
+    ).fetchone()[0]  # fmt: skip
+    assert [mark for mark in ("ann@", "Ann", "123456", "cy@", "Cy Third") if mark in written] == []
+    assert "bo@acme.example" in written
+    assert "Initech" in written
+    pipeline.validate(conn, run_id, tmp_path)
+    assert pipeline.deduplicate(conn, run_id)["accepted"] == 1
+    pipeline.debit_credits(conn, run_id)
+    assert pipeline.load_leads(conn, run_id)["contacts"] == 1
+    pipeline.write_enrichment_notes(conn, run_id)
+    pipeline.release(conn, "lead_mining/x")
+    assert audit(conn) == []
