@@ -137,8 +137,8 @@ def _measure(dsn: str, leads: int, number: int) -> dict[str, float]:
         rows = conn.execute(
             # every tenth is a lead with all its keys; every tenth plus one has a lead's name and place alone
             "SELECT n, c.*, n %% 10 FROM generate_series(1, %s) n CROSS JOIN LATERAL benchmark.company("
-            " CASE WHEN n %% 10 < 2 THEN 1 + n * 37 %% greatest(%s, 1) ELSE 100000000 + n END) c",
-            [number, leads],
+            " CASE WHEN n %% 10 < 2 AND %s > 0 THEN 1 + n * 37 %% %s ELSE 100000000 + n END) c",
+            [number, leads, max(leads, 1)],
         ).fetchall()
         companies = [
             Company(

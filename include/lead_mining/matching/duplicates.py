@@ -54,25 +54,32 @@ _KEYS = """
     FROM lead_mining.candidate c JOIN lead_mining.candidate_key k ON k.candidate_id = c.id
     WHERE c.run_id = %(run_id)s AND c.state = %(state)s
 """
+# What a key leads to is looked up once, however many candidates have it; LATERAL and LIMIT make that a look into an
+# index, whatever the planner knows of a batch that was stored just now.
+_EACH_KEY = f"""
+WITH keys AS MATERIALIZED ({_KEYS}),
+each_key AS MATERIALIZED (SELECT DISTINCT kind, value, hashtextextended(value, 0) AS hash FROM keys)
+"""
+
+_KNOWN_BY = """
+SELECT e.kind, e.value, c.model, c.record_id
+FROM each_key e CROSS JOIN LATERAL (
+    SELECT c.model, c.record_id FROM lead_mining.known_company c
+    WHERE c.{kind} = e.hash AND CASE c.model
+        WHEN 'crm.lead' THEN EXISTS (SELECT FROM crm_lead l WHERE l.id = c.record_id) AND NOT EXISTS (
+            SELECT FROM lead_mining.candidate own WHERE own.run_id = %(run_id)s AND own.lead_id = c.record_id)
+        ELSE EXISTS (SELECT FROM res_partner p WHERE p.id = c.record_id) END
+    ORDER BY c.model, c.record_id LIMIT 1
+) c WHERE e.kind = '{kind}'
+"""
 
 _IN_CRM = f"""
-WITH keys AS MATERIALIZED (SELECT k.*, hashtextextended(value, 0) AS hash FROM ({_KEYS}) k),
+{_EACH_KEY},
+known AS ({" UNION ALL ".join(_KNOWN_BY.format(kind=kind) for kind in KINDS)}),
 found AS (
-    SELECT DISTINCT ON (m.candidate_id) m.*
-    FROM (
-        {
-    " UNION ALL ".join(
-        "SELECT k.candidate_id, k.kind, k.value, c.model, c.record_id FROM keys k"
-        f" JOIN lead_mining.known_company c ON c.{kind} = k.hash WHERE k.kind = '{kind}'"
-        for kind in KINDS
-    )
-}
-    ) m
-    WHERE CASE m.model WHEN 'crm.lead' THEN
-        EXISTS (SELECT FROM crm_lead l WHERE l.id = m.record_id) AND NOT EXISTS (
-            SELECT FROM lead_mining.candidate own WHERE own.run_id = %(run_id)s AND own.lead_id = m.record_id)
-        ELSE EXISTS (SELECT FROM res_partner p WHERE p.id = m.record_id) END
-    ORDER BY m.candidate_id, array_position(%(kinds)s::text[], m.kind), m.model, m.record_id, m.value
+    SELECT DISTINCT ON (k.candidate_id) k.candidate_id, k.kind, k.value, n.model, n.record_id
+    FROM known n JOIN keys k ON k.kind = n.kind AND k.value = n.value
+    ORDER BY k.candidate_id, array_position(%(kinds)s::text[], k.kind), n.model, n.record_id, k.value
 )
 SELECT f.candidate_id, f.kind, f.value, concat(f.model, ' ', f.record_id, CASE
     WHEN NOT l.active AND l.probability = 0 THEN ' (lost)'
@@ -83,13 +90,21 @@ LEFT JOIN res_partner p ON f.model = 'res.partner' AND p.id = f.record_id
 """
 
 _BY_OTHERS = f"""
+{_EACH_KEY}
 SELECT DISTINCT ON (k.candidate_id) k.candidate_id, k.kind, k.value,
        CASE b.state WHEN 'loaded' THEN 'bought in ' ELSE 'held by ' END || coalesce(r.request_number, 'run ' || r.id)
-FROM ({_KEYS}) k
-JOIN lead_mining.candidate_key other ON other.kind = k.kind AND other.value = k.value
-JOIN lead_mining.candidate b ON b.id = other.candidate_id AND b.run_id <> %(run_id)s AND (
-    b.state = 'loaded' OR %(state)s = 'valid' AND b.state = 'accepted' AND EXISTS (
-        SELECT FROM lead_mining.hold h WHERE h.run_id = b.run_id AND h.remaining > 0))
+FROM each_key e
+CROSS JOIN LATERAL (
+    SELECT b.id, b.state, b.run_id
+    FROM lead_mining.candidate_key other
+    JOIN lead_mining.candidate b ON b.id = other.candidate_id AND b.run_id <> %(run_id)s AND (
+        b.state = 'loaded' OR %(state)s = 'valid' AND b.state = 'accepted' AND EXISTS (
+            SELECT FROM lead_mining.hold h WHERE h.run_id = b.run_id AND h.remaining > 0))
+    WHERE other.kind = e.kind AND other.value = e.value
+    ORDER BY b.state DESC, b.id
+    LIMIT 1
+) b
+JOIN keys k ON k.kind = e.kind AND k.value = e.value
 JOIN lead_mining.run r ON r.id = b.run_id
 ORDER BY k.candidate_id, b.state DESC, array_position(%(kinds)s::text[], k.kind), b.id, k.value
 """

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from psycopg import Connection
+from psycopg.types.json import Jsonb
 
 from lead_mining import vocabulary
 from lead_mining.exceptions import FieldProblem, InvalidRequest
@@ -102,15 +104,22 @@ def suppressed_domains(conn: Connection) -> frozenset[str]:
     return frozenset(value for (value,) in rows)
 
 
+# As JSON: arrays of hundreds of thousands of texts take psycopg many times as long.
+_ASKED = """
+WITH asked AS MATERIALIZED (
+    SELECT * FROM ROWS FROM (
+        jsonb_array_elements_text(%(kinds)s), jsonb_array_elements_text(%(values)s),
+        jsonb_array_elements_text(%(digests)s)
+    ) WITH ORDINALITY AS asked (kind, value, digest, place)
+)
+"""
 _ON_OUR_LIST = """
-SELECT l.place, s.source, s.reason
-FROM unnest(%(places)s::int[], %(kinds)s::text[], %(digests)s::text[]) AS l (place, kind, digest)
-JOIN lead_mining.suppression s ON s.kind = l.kind AND s.digest = l.digest
+SELECT a.place, s.source, s.reason
+FROM asked a JOIN lead_mining.suppression s ON s.kind = a.kind AND s.digest = a.digest
 """
 _ON_THE_CRMS = """
-SELECT l.place, 'the CRM''s blacklist', 'blacklisted in the CRM'
-FROM unnest(%(places)s::int[], %(kinds)s::text[], %(values)s::text[]) AS l (place, kind, value)
-JOIN {table} b ON b.{column} = l.value AND b.active WHERE l.kind = '{column_kind}'
+SELECT a.place, 'the CRM''s blacklist', 'blacklisted in the CRM'
+FROM asked a JOIN {table} b ON b.{column} = a.value AND b.active WHERE a.kind = '{column_kind}'
 """
 _LISTS_OF_THE_CRM = (("mail_blacklist", "email", "email"), ("phone_blacklist", "number", "phone"))
 
@@ -127,7 +136,7 @@ def _on_a_list(conn: Connection) -> str:
         for table, column, kind in _LISTS_OF_THE_CRM
         if table in there
     ]
-    return " UNION ALL ".join([_ON_OUR_LIST, *theirs])
+    return _ASKED + " UNION ALL ".join([_ON_OUR_LIST, *theirs])
 
 
 def find_suppressed(conn: Connection, companies: Sequence[tuple[int, Company]]) -> list[Suppressed]:
@@ -136,26 +145,26 @@ def find_suppressed(conn: Connection, companies: Sequence[tuple[int, Company]]) 
     A company is by its domain, its country, any of its own addresses or numbers; a contact by address, number, or name
     and company, and by the domain of the address. Named is the first of KINDS that is on a list. Reads only.
     """
-    marks = [
-        (candidate_id, index, kind, value)
-        for candidate_id, company in companies
-        for index, kind, value in _marks(company)
-    ]
+    bearers: dict[tuple[Kind, str], set[tuple[int, int | None]]] = defaultdict(set)
+    for candidate_id, company in companies:
+        for index, kind, value in _marks(company):
+            bearers[kind, value].add((candidate_id, index))
+    marks = list(bearers)
     rows = conn.execute(
         _on_a_list(conn).encode(),
         {
-            "places": list(range(len(marks))),
-            "kinds": [kind for _, _, kind, _ in marks],
-            "values": [value for *_, value in marks],
-            "digests": [_digest(kind, value) for _, _, kind, value in marks],
+            "kinds": Jsonb([kind for kind, _ in marks]),
+            "values": Jsonb([value.encode("utf-8", errors="replace").decode() for _, value in marks]),
+            "digests": Jsonb([_digest(kind, value) for kind, value in marks]),
         },
     )
     found: dict[tuple[int, int | None], Suppressed] = {}
     for place, source, reason in rows:
-        candidate_id, index, kind, _ = marks[place]
-        known = found.get((candidate_id, index))
-        if known is None or KINDS.index(kind) < KINDS.index(known.kind):
-            found[candidate_id, index] = Suppressed(candidate_id, index, kind, source, reason)
+        kind, _ = mark = marks[place - 1]
+        for bearer in bearers[mark]:
+            known = found.get(bearer)
+            if known is None or KINDS.index(kind) < KINDS.index(known.kind):
+                found[bearer] = Suppressed(*bearer, kind, source, reason)
     return [one for (candidate_id, index), one in found.items() if index is None or (candidate_id, None) not in found]
 
 
