@@ -9,20 +9,42 @@ from collections.abc import Generator
 from itertools import pairwise
 from typing import Any
 
-from airflow.sdk import Asset, Metadata, task
+from airflow.sdk import Asset, BaseOperatorLink, Metadata, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from lead_mining import links
 from lead_mining.hooks import crm_session, data_docs_folder
 
 LEADS = Asset("lead_mining_leads", extra={"what": "leads loaded into the CRM by lead mining"})
 
 
+class DataDocsLink(BaseOperatorLink):
+    """On the task `validate`: what Great Expectations found in this run."""
+
+    name = "Data Docs"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        result = ti_key.xcom_pull(task_ids=operator.task_id)
+        return links.data_docs_page(result["data_docs"]) if result else ""
+
+
+class RejectionsLink(BaseOperatorLink):
+    """On the tasks that turn candidates down: which ones, and why."""
+
+    name = "Rejections"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        return links.rejections_page(ti_key.dag_id, ti_key.run_id)
+
+
 @task
-def validate(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+def validate(plan: dict[str, Any], params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
     from lead_mining import pipeline
 
+    rejections = links.rejections_page(dag_run.dag_id, dag_run.run_id)
+    from_a_site = "../../" + rejections.removeprefix(f"{links.ROOT}/")
     with crm_session(params["crm_conn_id"]) as connection:
-        return pipeline.validate(connection, plan["run_id"], data_docs_folder())
+        return pipeline.validate(connection, plan["run_id"], data_docs_folder(), from_a_site)
 
 
 @task
@@ -76,6 +98,8 @@ def load_what_was_bought(before: Any, plan: Any, release: Any) -> None:
     """The tasks after `before`, one after the other, with `release` as their teardown. To be called in a DAG."""
     tasks: tuple[Any, ...] = (validate, deduplicate, debit_credits, load_leads, write_enrichment_notes)
     steps = [before, *(step(plan) for step in tasks)]
+    steps[1].operator.operator_extra_links = (DataDocsLink(), RejectionsLink())
+    steps[2].operator.operator_extra_links = (RejectionsLink(),)
     for earlier, later in pairwise(steps):
         earlier >> later
     steps[-1] >> release.as_teardown()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MAX_EMAIL, _MAX_PHONE, _MAX_DOMAIN = 320, 250, 253
 _CACHED = 100_000
 _EMAIL = re.compile(r"[^@\s<>()\[\],;:\"\x00]+@[^@\s<>()\[\],;:\"\x00]+\.[^@\s<>()\[\],;:\".\x00]+")
+_MAILBOX_PARTS = re.compile(r"[._-]|[0-9]+")
 _HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/@?#]*@)?([^/:?#\s\x00]+)", re.IGNORECASE)
 
 
@@ -72,6 +73,21 @@ def email_address(text: str) -> str | None:
 
         text = parseaddr(text)[1]
     return text.lower() if _EMAIL.fullmatch(text) else None
+
+
+def is_role_address(address: str) -> bool:
+    """Whether it is a function's, `info@`, `sales.de@`, `no-reply@`, and nobody's own. In doubt it is somebody's."""
+    mailbox = address.rpartition("@")[0].lower().partition("+")[0]
+    parts = [part for part in _MAILBOX_PARTS.split(mailbox) if part]
+    names = vocabulary.role_addresses()
+    if "".join(parts) in names:
+        return True
+    return not names.isdisjoint(parts) and all(part in names or part in _region_codes() for part in parts)
+
+
+@cache
+def _region_codes() -> frozenset[str]:
+    return frozenset(code.lower() for code in vocabulary.countries()) | {"en", "eu", "uk"}
 
 
 def e164(text: str, country: str | None) -> str | None:

@@ -6,7 +6,7 @@ The steps `validate`, `deduplicate` and `load_leads` put these together; `net_ne
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +14,16 @@ from psycopg import Connection
 
 from lead_mining import candidates, runs
 from lead_mining.candidates import Candidate, Rejection
+from lead_mining.crm.values import lead_values
 from lead_mining.matching import crm_index, duplicates, keys, lookalikes
 from lead_mining.privacy import suppression
 from lead_mining.providers.base import Company
 from lead_mining.runs import Run, StepResult
+
+
+def lead_of(company: Company) -> dict[str, Any]:
+    """The columns of a company's lead that depend on it alone, by name, as they would be loaded."""
+    return lead_values(company)._asdict()
 
 
 def apply_failures(conn: Connection, run: Run, extracted: Sequence[Candidate], failures: Sequence[Any]) -> StepResult:
@@ -49,7 +55,7 @@ def apply_failures(conn: Connection, run: Run, extracted: Sequence[Candidate], f
         ),
     )
     for candidate_id, bad in bad_contacts.items():
-        companies[candidate_id] = _without(companies[candidate_id], bad)
+        companies[candidate_id] = companies[candidate_id].without_contacts(bad)
     candidates.set_companies(conn, {id_: companies[id_] for id_ in bad_contacts})
     valid = [id_ for id_ in companies if id_ not in rejected]
     candidates.set_state(conn, rejected, "rejected")
@@ -88,19 +94,14 @@ def reject_suppressed(conn: Connection, run_id: int, state: str, step: str) -> S
     for s in found:
         if s.contact_index is not None:
             people[s.candidate_id].add(s.contact_index)
-    candidates.set_companies(conn, {id_: _without(companies[id_], indexes) for id_, indexes in people.items()})
+    candidates.set_companies(conn, {id_: companies[id_].without_contacts(indexes) for id_, indexes in people.items()})
     duplicates.forget_keys(conn, people)
     duplicates.store_keys(
-        conn, ((id_, key) for id_ in people for key in keys.match_keys(_without(companies[id_], people[id_])))
+        conn, ((id_, key) for id_ in people for key in keys.match_keys(companies[id_].without_contacts(people[id_])))
     )
     rejected = {s.candidate_id for s in found if s.contact_index is None}
     candidates.set_state(conn, rejected, "rejected")
     return {"suppressed": len(rejected), "people_suppressed": sum(map(len, people.values()))}
-
-
-def _without(company: Company, contact_indexes: Collection[int]) -> Company:
-    left = tuple(contact for index, contact in enumerate(company.contacts) if index not in contact_indexes)
-    return company.model_copy(update={"contacts": left})
 
 
 def refresh_crm_index(conn: Connection) -> None:
@@ -171,7 +172,7 @@ def net_new(conn: Connection, run: Run) -> int:
     refresh_crm_index(conn)
     with conn.transaction(force_rollback=True):
         extracted = candidates.in_state(conn, run.id, "extracted")
-        failures = checks.find_failures([(c.id, c.company) for c in extracted], run.mining_request)
+        failures = checks.find_failures([(c.id, c.company) for c in extracted], run.mining_request, lead_of)
         apply_failures(conn, run, extracted, failures)
         reject_suppressed(conn, run.id, "valid", "deduplicate")
         reject_duplicates(conn, run, "valid", "deduplicate")

@@ -44,10 +44,13 @@ from lead_mining.runs import Run, StepResult
 def prepare_request(conn: Connection, run_key: str, params: Mapping[str, Any]) -> StepResult:
     """Check the params against the vocabulary and the CRM, number the request, price it.
 
-    `run_key`: names the run for ever; the same key is the same run. Raises InvalidRequest, CrmError and, with the
-    request left in state `error`, InsufficientCredits.
+    `run_key`: names the run for ever; the same key is the same run. Raises InvalidRequest, CrmError, QualityError where
+    a quality rule of the installation's own is wrong and, with the request left in state `error`, InsufficientCredits.
     """
+    from lead_mining.quality import checks
+
     request = MiningRequest.parse(params)
+    checks.check_own_rules(judging.lead_of)
     check_migrated(conn)
     with conn.transaction():
         runs.lock_key(conn, run_key)
@@ -225,12 +228,13 @@ def _preview(conn: Connection, run: Run, provider: Provider, exclude: Exclusions
     return {"would_find": preview.count}
 
 
-def validate(conn: Connection, run_id: int, data_docs: Path) -> StepResult:
+def validate(conn: Connection, run_id: int, data_docs: Path, rejections_page: str | None = None) -> StepResult:
     """Great Expectations over the candidates: those that fail, and contacts that fail, become rejections.
 
-    `data_docs`: folder under which this run's Data Docs are written.
+    `data_docs`: folder under which this run's Data Docs are written. `rejections_page`: where the run's rejections are
+    shown, as a link from there.
     """
-    from lead_mining.quality import checks
+    from lead_mining.quality import checks, results
 
     with runs.only_once(conn, run_id, "validate") as step:
         if not step.done:
@@ -239,10 +243,16 @@ def validate(conn: Connection, run_id: int, data_docs: Path) -> StepResult:
             # Not by our run's id: several CRMs, each with ids of its own, may write to one folder.
             site = f"{run.request_number or 'trial'}_{run.run_key.rpartition('/')[2]}"
             report = checks.check_candidates(
-                [(c.id, c.company) for c in extracted], run.mining_request, data_docs, site
+                [(c.id, c.company) for c in extracted],
+                run.mining_request,
+                judging.lead_of,
+                data_docs,
+                site,
+                f"{rejections_page}?rule=" if rejections_page else None,
             )
             index = report.docs_index.relative_to(data_docs)
             with conn.transaction():
+                results.store(conn, run.id, report.results)
                 step.finish(judging.apply_failures(conn, run, extracted, report.failures) | {"data_docs": str(index)})
     return step.result
 

@@ -140,6 +140,8 @@ GRANT INSERT (kind, digest, value, reason, source), DELETE ON lead_mining.suppre
 GRANT INSERT, UPDATE, DELETE ON lead_mining.known_company, lead_mining.known_company_state TO lead_mining;
 GRANT INSERT (run_id, candidate_id, contact_index, step, rule, field, value, severity, duplicate_of, record) ON
     lead_mining.rejection TO lead_mining;
+GRANT INSERT (run_id, suite, version, checked, passed) ON lead_mining.quality_suite_result TO lead_mining;
+GRANT INSERT (run_id, suite, rule, severity, checked, failed) ON lead_mining.quality_rule_result TO lead_mining;
 GRANT INSERT (run_id, page_number, provider, asked, most, balance_before, pending_until, asked_at) ON
     lead_mining.provider_call TO lead_mining;
 GRANT UPDATE (state, charged, pending_until, error, settled_by, ended_at) ON lead_mining.provider_call TO lead_mining;

@@ -19,6 +19,7 @@ from lead_mining.matching.likeness import (
     FEATURES,
     Profile,
     describe,
+    elsewhere_is_another,
     model,
     normalised_place,
     normalised_zip,
@@ -60,6 +61,26 @@ class _Near(NamedTuple):
         return Lookalike(candidate_id, f"{self.model} {self.record_id}", round(self.likely, 3), why)
 
 
+class _Block:
+    """Candidates whose names share a block, by place: most of a large block is ruled out without being looked at."""
+
+    def __init__(self) -> None:
+        self._all: list[tuple[int, Profile]] = []
+        self._by_place: dict[tuple[str, object], list[tuple[int, Profile]]] = defaultdict(list)
+
+    def add(self, candidate_id: int, its: Profile) -> None:
+        self._all.append((candidate_id, its))
+        for place in ("city", "zip", "phone"):
+            self._by_place[place, getattr(its, place)].append((candidate_id, its))
+
+    def that_may_be_like(self, mine: Profile) -> Iterable[tuple[int, Profile]]:
+        """Those of another city and another zip, with another phone number, are not; one of them twice does no harm."""
+        if mine.city is None or mine.zip is None or not elsewhere_is_another():
+            return self._all
+        places = ("city", mine.city), ("zip", mine.zip), ("phone", mine.phone), ("city", None), ("zip", None)
+        return [each for place in places if place != ("phone", None) for each in self._by_place.get(place, ())]
+
+
 # Of the pairs that share a block, those whose places do not rule it out: fields that both have count as in the model.
 # The index holds these fields; OFFSET 0 keeps the planner from reading the rows before they are needed.
 _NEAR = """
@@ -92,19 +113,19 @@ def find_lookalikes(conn: Connection, run_id: int, companies: Sequence[tuple[int
 
     Reads only; the CRM as of the last `crm_index.refresh`.
     """
-    kept: dict[str, list[tuple[int, Profile]]] = defaultdict(list)  # by block
+    kept: dict[str, _Block] = defaultdict(_Block)
     for first in range(0, len(companies), _AT_ONCE):
         profiles = {id_: profile(company) for id_, company in companies[first : first + _AT_ONCE]}
         in_crm = _like_the_crm(conn, run_id, profiles)
         for candidate_id, mine in profiles.items():
             own_blocks = name_blocks(mine.name, mine.country or "")
-            earlier = (each for block in own_blocks for each in kept[block])
+            earlier = (each for block in own_blocks for each in kept[block].that_may_be_like(mine))
             found = in_crm.get(candidate_id) or _like_an_earlier_one(candidate_id, mine, earlier)
             if found:
                 yield found
                 continue
             for block in own_blocks:
-                kept[block].append((candidate_id, mine))
+                kept[block].add(candidate_id, mine)
 
 
 def profile(company: Company) -> Profile:

@@ -5,6 +5,7 @@ These types are the only thing other rooms may import from `providers`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -71,6 +72,11 @@ class Company(_Record):
     twitter_bio: str | None = None
     twitter_followers: int | None = None
     contacts: tuple[Contact, ...] = Field(default=())
+
+    def without_contacts(self, indexes: Collection[int]) -> Company:
+        """The company without those of its contacts, counted from 0."""
+        left = tuple(contact for index, contact in enumerate(self.contacts) if index not in indexes)
+        return self.model_copy(update={"contacts": left})
 
 
 @dataclass(frozen=True)

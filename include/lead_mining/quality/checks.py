@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from lead_mining import vocabulary
 from lead_mining.exceptions import QualityError
-from lead_mining.providers.base import Company, Query
-from lead_mining.quality.data_docs import Site, name_of, new_context
-from lead_mining.quality.frames import companies_frame, contacts_frame
-from lead_mining.quality.rules import Rule, Severity, SuiteName, applied, expectation_suite
+from lead_mining.providers.base import Company, Contact, Query
+from lead_mining.quality.data_docs import SITE, Site, new_context
+from lead_mining.quality.frames import companies_frame, contacts_frame, leads_frame
+from lead_mining.quality.results import RuleResult, SuiteResult
+from lead_mining.quality.rules import (
+    CONDITIONS,
+    Rule,
+    Severity,
+    Suite,
+    SuiteName,
+    expectation_suite,
+    own_files,
+    suites_that_hold,
+)
 from lead_mining.request import MiningRequest
 
 if TYPE_CHECKING:
     import pandas as pd
-    from great_expectations import ExpectationSuite
-    from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
+    from great_expectations.checkpoint.actions import ValidationAction
+    from great_expectations.core import ExpectationValidationResult
     from great_expectations.data_context.data_context.abstract_data_context import AbstractDataContext
 
+LeadOf = Callable[[Company], Mapping[str, Any]]
+"""What a company becomes in the CRM: the columns of its lead, by name."""
+
 _MAX_VALUE = 500
-_SUITES: tuple[SuiteName, ...] = ("company", "contact")
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A rule that a company, or one of its contacts, breaks.
+    """A rule that a company, one of its contacts or its lead breaks.
 
     `contact_index`: which contact, from 0; None for the company. `value`: at most 500 characters; None: missing.
     """
@@ -45,56 +61,144 @@ class Failure:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What the suites found: failures in the order of the candidates, failures by rule, and the run's Data Docs."""
+    """What the suites found: failures in the order of the candidates, figures by suite, and the run's Data Docs."""
 
     failures: list[Failure]
-    counts: Mapping[str, int]
-    companies: int
-    contacts: int
+    results: list[SuiteResult]
     docs_index: Path
 
 
 def check_candidates(
-    candidates: Sequence[tuple[int, Company]], request: MiningRequest, docs: Path, run_name: str
+    candidates: Sequence[tuple[int, Company]],
+    request: MiningRequest,
+    lead_of: LeadOf,
+    docs: Path,
+    run_name: str,
+    rejected_rows: str | None = None,
 ) -> QualityReport:
-    """Judge candidates, given as (id, company), by the suites `company` and `contact`.
+    """Judge candidates, given as (id, company), by the suites `company`, `contact` and `lead`.
 
-    Data Docs are written to a folder of `docs` named after `run_name`, in place of what an earlier check wrote there.
-    Raises QualityError where a suite cannot be read or an expectation cannot be evaluated.
+    Data Docs are written to a folder of `docs` named after `run_name`, in place of what an earlier check wrote there;
+    `rejected_rows` as in `Site.publish`. Raises QualityError where a suite cannot be read or an expectation cannot be
+    evaluated.
     """
+    from lead_mining.quality.checkpoint import PublishWithoutValues
+
     site = Site(docs, run_name)
     try:
-        failures, rules, rows = _judge(site.context, candidates, request)
-        index = site.publish({rule.name: rule for name in _SUITES for rule in rules[name]})
+        publish = PublishWithoutValues(name="publish", site_names=[SITE])
+        failures, results = _judge(site.context, candidates, request, lead_of, [publish])
+        index = site.publish(results, rejected_rows)
     finally:
         site.discard()
-    counts = Counter(failure.rule for failure in failures)
-    return QualityReport(failures, counts, rows["company"], rows["contact"], index)
+    return QualityReport(failures, results, index)
 
 
-def find_failures(candidates: Sequence[tuple[int, Company]], request: MiningRequest) -> list[Failure]:
+def find_failures(candidates: Sequence[tuple[int, Company]], request: MiningRequest, lead_of: LeadOf) -> list[Failure]:
     """As `check_candidates`, without Data Docs."""
-    return _judge(new_context(), candidates, request)[0]
+    return _judge(new_context(), candidates, request, lead_of)[0]
+
+
+def check_own_rules(lead_of: LeadOf) -> None:
+    """Try the rules of the installation's own, with all of ours, before anything is paid. Nothing where there are none.
+
+    Raises QualityError, which names the file and the place in it.
+    """
+    if own_files():
+        check_rules(lead_of)
+
+
+def check_rules(lead_of: LeadOf) -> Mapping[SuiteName, Suite]:
+    """The suites that hold, each rule of them tried on a company without data and on one with all of it.
+
+    Raises QualityError.
+    """
+    found = suites_that_hold()
+    filters = {"search_type": "people", "preferred_role": next(iter(vocabulary.roles())), "filter_on_size": True}
+    request = MiningRequest.parse({"countries": ["US"], **filters})
+    full = Company(**_sample(Company), contacts=(Contact(**_sample(Contact)),))
+    candidates = [(0, Company(contacts=(Contact(),))), (1, full)]
+    # Once more without conditions: else what is said of rows that are not there would not be tried.
+    for holding in (found, {name: _unconditional(suite) for name, suite in found.items()}):
+        _judge(new_context(), candidates, request, lead_of, suites=holding, conditions=CONDITIONS)
+    return found
+
+
+def _sample(kind: type[Company | Contact]) -> dict[str, Any]:
+    """A value for each field but `contacts`: a text, a number, or a text in a list."""
+    samples: dict[str, Any] = {}
+    for field in kind.model_fields:
+        for value in ("x", 1, ("x",)):
+            with suppress(ValidationError):
+                kind.model_validate({field: value})
+                samples.setdefault(field, value)
+    return samples
+
+
+def _unconditional(suite: Suite) -> Suite:
+    rules = {
+        name: replace(
+            rule,
+            config=dict(rule.config)
+            | {
+                "kwargs": {
+                    k: v for k, v in rule.config["kwargs"].items() if k not in ("row_condition", "condition_parser")
+                }
+            },
+        )
+        for name, rule in suite.rules.items()
+    }
+    return replace(suite, rules=rules)
 
 
 def _judge(
-    context: AbstractDataContext, candidates: Sequence[tuple[int, Company]], request: MiningRequest
-) -> tuple[list[Failure], Mapping[SuiteName, Sequence[Rule]], Mapping[SuiteName, int]]:
-    """Failures in the order of the candidates; the rules that held; and how many rows each suite judged."""
+    context: AbstractDataContext,
+    candidates: Sequence[tuple[int, Company]],
+    request: MiningRequest,
+    lead_of: LeadOf,
+    actions: Sequence[ValidationAction] = (),
+    suites: Mapping[SuiteName, Suite] | None = None,
+    conditions: frozenset[str] | None = None,
+) -> tuple[list[Failure], list[SuiteResult]]:
+    """Failures in the order of the candidates, and the figures of each suite that had something to judge.
+
+    Leads are judged as they would be loaded: without the contacts that were turned down.
+    """
     query = request.query()
-    conditions, parameters = _conditions(query), _parameters(query)
-    rules = {name: applied(name, conditions) for name in _SUITES}
-    frames = {"company": companies_frame(candidates, query), "contact": contacts_frame(candidates)}
+    parameters = _parameters(query)
+    holding = suites or suites_that_hold()
+    conditions = _conditions(query) if conditions is None else conditions
     failures: list[Failure] = []
-    for name in _SUITES:
-        if len(frames[name]):
-            failures += _validate(context, name, frames[name], rules[name], parameters)
+    results: list[SuiteResult] = []
+
+    def judge(name: SuiteName, frame_of: Callable[[Sequence[str]], pd.DataFrame]) -> None:
+        suite = holding[name]
+        rules = suite.applied(conditions)
+        frame = frame_of([column for rule in rules for column in (*rule.columns, *rule.condition)])
+        if len(frame) and rules:
+            found, result = _run_suite(context, suite, rules, frame, parameters, actions)
+            failures.extend(found)
+            results.append(result)
+
+    judge("company", lambda columns: companies_frame(candidates, query, columns))
+    judge("contact", lambda columns: contacts_frame(candidates, columns))
+    bad_contacts: dict[int, set[int]] = defaultdict(set)
+    for failure in failures:
+        if failure.contact_index is not None and failure.severity == "reject":
+            bad_contacts[failure.candidate_id].add(failure.contact_index)
+    judge(
+        "lead",
+        lambda _: leads_frame(
+            (id_, lead_of(company.without_contacts(bad) if (bad := bad_contacts.get(id_)) else company))
+            for id_, company in candidates
+        ),
+    )
     order = {candidate_id: place for place, (candidate_id, _) in enumerate(candidates)}
     failures.sort(key=lambda f: (order[f.candidate_id], -1 if f.contact_index is None else f.contact_index))
-    return failures, rules, {name: len(frames[name]) for name in _SUITES}
+    return failures, results
 
 
-def _conditions(query: Query) -> set[str]:
+def _conditions(query: Query) -> frozenset[str]:
     """Which of rules.CONDITIONS hold for the request."""
     by_role = query.contact_number and query.contact_filter_type == "role"
     by_seniority = query.contact_number and query.contact_filter_type == "seniority"
@@ -102,10 +206,11 @@ def _conditions(query: Query) -> set[str]:
         "states": query.states,
         "industries": query.industries,
         "filter_on_size": query.company_size_min is not None or query.company_size_max is not None,
+        "people": query.contact_number,
         "roles": by_role and (query.preferred_role or query.other_roles),
         "seniority": by_seniority and query.seniority,
     }
-    return {name for name, value in holds.items() if value}
+    return frozenset(name for name, value in holds.items() if value)
 
 
 def _parameters(query: Query) -> dict[str, Any]:
@@ -123,55 +228,67 @@ def _parameters(query: Query) -> dict[str, Any]:
     }
 
 
-def _validate(
+def _run_suite(
     context: AbstractDataContext,
-    name: SuiteName,
-    frame: pd.DataFrame,
+    suite: Suite,
     rules: Sequence[Rule],
+    frame: pd.DataFrame,
     parameters: Mapping[str, Any],
-) -> list[Failure]:
+    actions: Sequence[ValidationAction],
+) -> tuple[list[Failure], SuiteResult]:
     """Run one suite over one frame, once."""
-    judged = frame[list(dict.fromkeys(rule.column for rule in rules))]  # every further column costs time
-    result = _run(context, name, judged, expectation_suite(name, rules), parameters)
+    from lead_mining.quality import checkpoint
+
+    judged = frame[_judged_columns(rules, list(frame.columns))]  # every further column costs time
+    found = checkpoint.run(context, expectation_suite(suite, rules), judged, parameters, actions)
     by_name = {rule.name: rule for rule in rules}
     ids = frame["candidate_id"].tolist()
-    contact_indexes = frame["contact_index"].tolist() if name == "contact" else [None] * len(frame)
-    failures = []
-    for one in result.results:
-        rule = by_name[name_of(one)]
-        values = frame[rule.column].tolist()
+    contact_indexes = frame["contact_index"].tolist() if suite.name == "contact" else [None] * len(frame)
+    failures: list[Failure] = []
+    of_rules: list[RuleResult] = []
+    turned_down: set[int] = set()
+    for one in found.results:
+        assert one.expectation_config
+        assert one.expectation_config.meta
+        rule = by_name[one.expectation_config.meta["name"]]
+        values = frame[rule.columns[0]].tolist()
+        rows = _failed_rows(one, rule.where)
         failures += [
             Failure(ids[row], contact_indexes[row], rule.name, rule.field, _shortened(values[row]), *rule.verdict)
-            for row in _failed_rows(one, rule.name)
+            for row in rows
         ]
-    return failures
+        of_rules.append(RuleResult(rule, one.result["element_count"], len(rows)))
+        if rule.severity == "reject":
+            turned_down.update(rows)
+    checked = len(frame)
+    of_rules.sort(key=lambda one: rules.index(one.rule))
+    return failures, SuiteResult(suite.name, suite.version, checked, checked - len(turned_down), of_rules)
+
+
+def _judged_columns(rules: Sequence[Rule], known: Sequence[str]) -> list[str]:
+    """The columns that the rules name, those of their conditions included. Raises QualityError for an unknown one."""
+    wanted: dict[str, None] = {}
+    for rule in rules:
+        for column in rule.columns:
+            if column not in known:
+                alike = get_close_matches(column, known, n=1)
+                hint = f"did you mean {alike[0]!r}? " if alike else ""
+                raise QualityError(
+                    f"{rule.where}: there is no column {column!r}; {hint}Columns are {', '.join(sorted(known))}"
+                )
+            wanted[column] = None
+        wanted |= dict.fromkeys(column for column in known if column in rule.condition)
+    return list(wanted)
 
 
 def _shortened(value: object) -> str | None:
     return None if value in (None, "") else str(value)[:_MAX_VALUE]
 
 
-def _run(
-    context: AbstractDataContext, name: str, frame: pd.DataFrame, suite: ExpectationSuite, parameters: Mapping[str, Any]
-) -> ExpectationSuiteValidationResult:
-    """One ValidationDefinition over one frame, with every failing row in the result, by its place in the frame."""
-    from great_expectations import ValidationDefinition
-
-    asset = context.data_sources.add_pandas(f"{name}_rows").add_dataframe_asset(name)
-    definition = ValidationDefinition(
-        name=name, data=asset.add_batch_definition_whole_dataframe("all"), suite=context.suites.add(suite)
-    )
-    return context.validation_definitions.add(definition).run(
-        batch_parameters={"dataframe": frame},
-        expectation_parameters=dict(parameters),
-        result_format="COMPLETE",  # naming index columns in it would make 10,000 failing rows cost 5 s more
-    )
-
-
-def _failed_rows(result: ExpectationValidationResult, rule: str) -> list[int]:
+def _failed_rows(result: ExpectationValidationResult, where: str) -> list[int]:
     """Places of the failing rows. Raises QualityError if the expectation failed to run: that is no finding."""
     if "unexpected_index_list" not in result.result:
-        raise QualityError(f"Rule {rule!r} could not be evaluated: {str(result.exception_info)[-1000:]}")
+        raise QualityError(f"{where}: the rule could not be evaluated: {str(result.exception_info)[-1000:]}")
     rows: list[int] = result.result["unexpected_index_list"] or []
     return rows
 
@@ -184,9 +301,9 @@ def check_survivors(rows: Sequence[tuple[int, str, str]]) -> None:
     if not rows:
         return
     import pandas as pd
-
-    context = new_context()
     from great_expectations import ExpectationSuite
+
+    from lead_mining.quality import checkpoint
 
     keys = sorted(set(rows))
     frame = pd.DataFrame([key[1:] for key in keys], columns=["kind", "value"], dtype=object)
@@ -196,9 +313,9 @@ def check_survivors(rows: Sequence[tuple[int, str, str]]) -> None:
         "description": "No two leads are recognised by the same key.",
     }
     suite = ExpectationSuite(name="survivors", expectations=[expectation])
-    result = _run(context, "survivors", frame, suite, {})
+    result = checkpoint.run(new_context(), suite, frame, {})
     shared: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for row in _failed_rows(result.results[0], "keys_are_unique"):
+    for row in _failed_rows(result.results[0], "survivors"):
         candidate_id, kind, value = keys[row]
         shared[kind, value].append(candidate_id)
     if shared:

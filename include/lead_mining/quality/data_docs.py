@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lead_mining.quality.rules import Rule
+from lead_mining.pages import data_docs
+from lead_mining.quality.results import SuiteResult
 
 if TYPE_CHECKING:
     from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
 
-_SITE = "data_docs"
-_SHOWN_CODE = 3  # characters: a country or state code; too short for a name, an address or markup
+SITE = "data_docs"
+"""The name by which the context knows the site."""
+
 _KEPT_ASSETS = {"favicon.ico"}  # of 4 MB of images and fonts, the only one that the pages use
 
 
@@ -29,6 +31,7 @@ def site_name(run_name: str) -> str:
 
 def new_context(site: Path | None = None) -> EphemeralDataContext:
     """A context that lives in memory, phones nobody, draws no progress bars, and writes Data Docs to `site` alone."""
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # it tells of its own objects, in two lines each
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # some versions of the library read this, others their configuration
     import great_expectations as gx
     from great_expectations.data_context.types.base import (
@@ -50,7 +53,7 @@ def new_context(site: Path | None = None) -> EphemeralDataContext:
             "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site)},
             "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
         }
-        context.add_data_docs_site(_SITE, config_of_site)
+        context.add_data_docs_site(SITE, config_of_site)
     return context
 
 
@@ -65,42 +68,25 @@ class Site:
         self._new.chmod(0o755)  # mkdtemp's 0700 would lock out a web server of another user
         self.context = new_context(self._new)
 
-    def publish(self, rules: Mapping[str, Rule]) -> Path:
-        """Write the site for all that the context has validated by `rules`, and return its index page."""
-        store = self.context.validation_results_store
-        results = [redacted(store.get(key)) for key in store.list_keys()]
-        for key, result in zip(store.list_keys(), results, strict=True):
-            store.set(key, result)
-        self.context.build_data_docs(site_names=[_SITE])
+    def publish(self, results: Sequence[SuiteResult], rejected_rows: str | None = None) -> Path:
+        """Put the site in its place, and return its index page.
+
+        `rejected_rows`: where the rows that a rule turned down can be looked at, as a link from that page which ends
+        where the rule's name belongs; None: nowhere but in the database.
+        """
         for asset in [path for path in (self._new / "static").rglob("*") if path.is_file()]:
             if asset.name not in _KEPT_ASSETS:
                 asset.unlink()
-        (self._new / "index.html").write_text(self._index(results, rules), encoding="utf-8")
+        pages = {
+            result.suite: next((self._new / "validations" / result.suite).rglob("*.html"))
+            .relative_to(self._new)
+            .as_posix()
+            for result in results
+        }
+        # Great Expectations' own index shows nothing without a network.
+        index = data_docs.run_page(self.name, results, pages, rejected_rows)
+        (self._new / "index.html").write_text(index, encoding="utf-8")
         return self._swap_in() / "index.html"
-
-    def _index(self, results: list[Any], rules: Mapping[str, Rule]) -> str:
-        """An index page that needs no network, where Great Expectations' own shows nothing without one."""
-        from jinja2 import Environment
-
-        suites = []
-        for result in results:
-            failed = {name_of(one): one.result["unexpected_count"] for one in result.results}
-            suites.append(
-                {
-                    "name": result.suite_name,
-                    "checked": max((one.result["element_count"] for one in result.results), default=0),
-                    "page": next((self._new / "validations" / result.suite_name).rglob("*.html"))
-                    .relative_to(self._new)
-                    .as_posix(),
-                    "rules": [
-                        {"name": name, "reason": rule.reason, "severity": rule.severity, "failed": failed[name]}
-                        for name, rule in rules.items()
-                        if name in failed
-                    ],
-                }
-            )
-        template = files(__package__).joinpath("index.html.j2").read_text(encoding="utf-8")
-        return Environment(autoescape=True).from_string(template).render(run_name=self.name, suites=suites)
 
     def _swap_in(self) -> Path:
         """Put the new site in the place of an earlier one of the same run."""
@@ -115,32 +101,3 @@ class Site:
     def discard(self) -> None:
         """Remove what was not published."""
         shutil.rmtree(self._new, ignore_errors=True)
-
-
-def name_of(result: Any) -> str:
-    """The name of the rule that a result of Great Expectations is of."""
-    return str(result.expectation_config.meta["name"])
-
-
-def redacted(results: Any) -> Any:
-    """The results of a suite without the values that failed: counts and percentages stay.
-
-    Numbers and codes of companies are shown; everything else may be somebody's, and Great Expectations' pages do not
-    escape it. The rejected values stand in the table lead_mining.rejection.
-    """
-    show = results.suite_name == "company"
-    for result in results.results:
-        counts = result.result.get("partial_unexpected_counts") or []
-        shown = [c for c in counts if show and isinstance(c, dict) and _is_shown(c.get("value"))]
-        for name in [n for n in result.result if n.startswith(("partial_", "unexpected_index", "unexpected_list"))]:
-            del result.result[name]
-        if shown:
-            result.result["partial_unexpected_counts"] = shown
-            result.result["partial_unexpected_list"] = [c["value"] for c in shown]
-    return results
-
-
-def _is_shown(value: object) -> bool:
-    if isinstance(value, str):
-        return len(value) <= _SHOWN_CODE and value.isascii() and value.isalnum()
-    return isinstance(value, (int, float))

@@ -7,10 +7,12 @@ dtype object: a provider's numbers may be larger than any fixed-size integer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lead_mining import vocabulary
+from lead_mining.identifiers import is_role_address
 from lead_mining.providers.base import Company, Contact, Query
 from lead_mining.quality.syntax import is_domain, is_email, is_phone
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 1000
 """Characters that a field may have which is not meant for prose. Odoo's columns have no bound; a form has."""
+
+_NOT_PLAIN = re.compile(r"<[A-Za-z/!]|[\x00-\x1f]")  # markup, control characters
 
 _PROSE = frozenset({"description", "twitter_bio", "name", "contacts"})  # `name` has a rule of its own
 
@@ -34,13 +38,33 @@ _PARTS: Mapping[str, frozenset[str]] = {
 }
 
 
-def companies_frame(candidates: Sequence[tuple[int, Company]], query: Query) -> pd.DataFrame:
-    """One row a candidate. Columns: candidate_id, and those that suites/company.yaml names."""
+def companies_frame(
+    candidates: Sequence[tuple[int, Company]], query: Query, columns: Iterable[str] = ()
+) -> pd.DataFrame:
+    """One row a candidate. Columns: candidate_id, those that suites/company.yaml names, and all fields of a company.
+
+    `columns`: those that are judged; fields of which none is judged are left empty.
+    """
     import pandas as pd
 
     asked_states = _asked_states(query.states)
-    rows = (_company_row(number, company, query, asked_states) for number, company in candidates)
-    return pd.DataFrame(rows, dtype=object)
+    rows = [_company_row(number, company, query, asked_states) for number, company in candidates]
+    return _with_fields(pd.DataFrame(rows, dtype=object), [company for _, company in candidates], Company, columns)
+
+
+def _with_fields(
+    frame: pd.DataFrame, records: Sequence[Company | Contact], kind: type[Company | Contact], judged: Iterable[str]
+) -> pd.DataFrame:
+    """The frame with a column for each field that it does not have, of values where that is judged."""
+    wanted = set(judged)
+    for field in kind.model_fields:
+        if field not in frame.columns:
+            frame[field] = [_plain(getattr(record, field)) for record in records] if field in wanted else None
+    return frame
+
+
+def _plain(value: Any) -> Any:
+    return _joined(str(each) for each in value) if isinstance(value, tuple) else value
 
 
 def _company_row(
@@ -66,6 +90,7 @@ def _company_row(
         "bad_unknown_industry": unclear,
         "employees": company.employees,
         "bad_emails": _joined(email for email in company.emails if not is_email(email)),
+        "personal_emails": _joined(e for e in company.emails if is_email(e) and not is_role_address(e)),
         "bad_phones": _joined(phone for phone in company.phones if not is_phone(phone, country)),
         "founded_year": company.founded_year,
         "reveal_id": company.reveal_id or None,
@@ -73,12 +98,14 @@ def _company_row(
     }
 
 
-def contacts_frame(candidates: Sequence[tuple[int, Company]]) -> pd.DataFrame:
-    """One row a contact. Columns: candidate_id, contact_index (from 0), and those that suites/contact.yaml names."""
+def contacts_frame(candidates: Sequence[tuple[int, Company]], columns: Iterable[str] = ()) -> pd.DataFrame:
+    """One row a contact. Columns: candidate_id, contact_index (from 0), those that suites/contact.yaml names, all
+    fields of a contact, and the company's country_code and domain. `columns` as for companies.
+    """
     import pandas as pd
 
     roles, seniorities = _ids(vocabulary.roles()), _ids(vocabulary.seniorities())
-    rows = (
+    rows = [
         _contact_row(contact, roles, seniorities)
         | {
             "candidate_id": candidate_id,
@@ -86,11 +113,34 @@ def contacts_frame(candidates: Sequence[tuple[int, Company]]) -> pd.DataFrame:
             "position": index + 1,
             "same_as": same_as,
             "bad_phone": _bad_phone(contact, company),
+            "country_code": _upper(company.country_code),
+            "domain": _domain(company.domain),
         }
         for candidate_id, company in candidates
         for index, (contact, same_as) in enumerate(zip(company.contacts, _repeated(company.contacts), strict=True))
+    ]
+    contacts = [contact for _, company in candidates for contact in company.contacts]
+    return _with_fields(pd.DataFrame(rows, dtype=object), contacts, Contact, columns)
+
+
+def leads_frame(leads: Iterable[tuple[int, Mapping[str, Any]]]) -> pd.DataFrame:
+    """One row a lead, given as (candidate id, columns of the CRM). Columns: candidate_id, the CRM's, and those that
+    suites/lead.yaml names. What is empty is None.
+    """
+    import pandas as pd
+
+    rows = (
+        {"candidate_id": id_} | _lead_row({name: value or None for name, value in lead.items()}) for id_, lead in leads
     )
     return pd.DataFrame(rows, dtype=object)
+
+
+def _lead_row(lead: dict[str, Any]) -> dict[str, Any]:
+    texts = ((name, value) for name, value in lead.items() if isinstance(value, str) and value != lead["name"])
+    return lead | {
+        "reachable": lead["email_normalized"] or lead["phone"] or lead["website"],
+        "bad_text": next((f"{name}: {value}" for name, value in texts if _NOT_PLAIN.search(value)), None),
+    }
 
 
 def _contact_row(contact: Contact, roles: Mapping[str, str], seniorities: Mapping[str, str]) -> dict[str, Any]:
@@ -100,6 +150,7 @@ def _contact_row(contact: Contact, roles: Mapping[str, str], seniorities: Mappin
         "full_name": contact.full_name or None,
         "bad_length": _overlong(contact),
         "bad_email": contact.email if contact.email and not is_email(contact.email) else None,
+        "role_email": contact.email if contact.email and is_role_address(contact.email) else None,
         "reachable": contact.email or contact.phone or None,
         "role": role,
         "bad_role": (contact.role or "") if role is None else None,
@@ -118,11 +169,15 @@ def _ids(words: Mapping[str, str]) -> dict[str, str]:
 
 
 def _repeated(contacts: Sequence[Contact]) -> Iterator[str | None]:
-    """For each contact its name, if it is an earlier one again: same e-mail, or same name and no other e-mail."""
+    """For each contact its name, if it is an earlier one again: same e-mail, or same name and no other e-mail.
+
+    A function's address (info@) is nobody's own: two people may share it.
+    """
     emails: set[str] = set()
     names: set[str] = set()
     for contact in contacts:
         email, name = (contact.email or "").casefold(), (contact.full_name or "").casefold()
+        email = "" if name and is_role_address(email) else email
         again = email in emails if email else name in names
         yield (contact.full_name or contact.email) if again else None
         emails |= {email} - {""}

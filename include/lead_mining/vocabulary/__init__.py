@@ -1,4 +1,4 @@
-"""The words a mining request may use: industries, roles, seniorities, countries, states, free mail domains.
+"""The words a mining request may use: industries, roles, seniorities, countries, states; mail domains and mailboxes.
 
 Source: the data files of Odoo 17's lead mining (names, provider ids, the ten countries with a state filter, the
 blacklist of mail domains) and ISO 3166 by pycountry. The data lies beside this module, one file a list.
@@ -62,6 +62,12 @@ def seniorities() -> Mapping[str, str]:
 def free_mail_domains() -> frozenset[str]:
     """Domains that many unrelated people share (gmail.com, ...): they say nothing about a company."""
     return frozenset(_read("free_mail_domains.txt").split())
+
+
+@cache
+def role_addresses() -> frozenset[str]:
+    """Names of mailboxes that are a function's and nobody's own: those of RFC 2142, and what companies call theirs."""
+    return frozenset(_read("role_addresses.txt").split())
 
 
 @cache

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from lead_mining.exceptions import QualityError
+from lead_mining.judging import lead_of
 from lead_mining.providers.base import Company, Contact
 from lead_mining.quality import checks, rules
-from lead_mining.quality.checks import check_candidates, check_survivors
+from lead_mining.quality.checks import QualityReport, check_candidates, check_survivors
 from lead_mining.quality.data_docs import site_name
 from lead_mining.request import MiningRequest
 
@@ -29,30 +30,44 @@ def company(**fields: Any) -> Company:
     return Company(**good | fields)
 
 
+def failed(report: QualityReport) -> dict[str, int]:
+    """How many rows broke each rule, of those that some did."""
+    return {one.rule.name: one.failed for result in report.results for one in result.rules if one.failed}
+
+
 def test_all_of_5000_failing_rows_are_known(tmp_path: Path) -> None:
     candidates = [(i, company(country_code="FR", name=f"C {i}")) for i in range(1, 5001)]
-    report = check_candidates(candidates, REQUEST, tmp_path, "run-1")
+    report = check_candidates(candidates, REQUEST, lead_of, tmp_path, "run-1")
     assert [f.candidate_id for f in report.failures] == list(range(1, 5001))
-    assert report.counts == {"country_was_asked_for": 5000}
-    assert (report.companies, report.contacts) == (5000, 0)
+    assert failed(report) == {"country_was_asked_for": 5000}
+    assert [(one.suite, one.checked, one.passed) for one in report.results] == [
+        ("company", 5000, 0),
+        ("lead", 5000, 5000),
+    ]
 
 
 def test_failures_come_in_the_order_of_the_candidates(tmp_path: Path) -> None:
     bad = Contact(full_name=None, email="x")
     candidates = [(9, company(name="<b>")), (3, company(domain=None, contacts=(bad, bad))), (7, company(domain="x"))]
-    found = [(f.candidate_id, f.contact_index) for f in check_candidates(candidates, PEOPLE, tmp_path, "r").failures]
+    found = [
+        (f.candidate_id, f.contact_index) for f in check_candidates(candidates, PEOPLE, lead_of, tmp_path, "r").failures
+    ]
     assert [place for i, place in enumerate(found) if place not in found[:i]] == [(9, None), (3, None), (3, 0), (3, 1), (7, None)]  # fmt: skip
 
 
 def test_nothing_to_check_is_no_failure(tmp_path: Path) -> None:
-    report = check_candidates([], REQUEST, tmp_path, "run-1")
-    assert (report.failures, report.counts, report.companies) == ([], {}, 0)
+    report = check_candidates([], REQUEST, lead_of, tmp_path, "run-1")
+    assert (report.failures, report.results) == ([], [])
     assert "There was nothing to check" in report.docs_index.read_text()
 
 
 def test_a_company_of_nothing_but_nulls_is_judged(tmp_path: Path) -> None:
-    report = check_candidates([(1, Company())], PEOPLE, tmp_path, "run-1")
-    assert {f.rule for f in report.failures if f.severity == "reject"} == {"company_has_a_name", "country_is_known"}
+    report = check_candidates([(1, Company())], PEOPLE, lead_of, tmp_path, "run-1")
+    assert {f.rule for f in report.failures if f.severity == "reject"} == {
+        "company_has_a_name",
+        "country_is_known",
+        "lead_has_a_name",
+    }
 
 
 PERSONAL = [
@@ -69,10 +84,10 @@ def test_data_docs_show_counts_but_nobodys_data(tmp_path: Path) -> None:
     email, name, phone, markup, host, role = PERSONAL
     twice = Contact(full_name=name, phone=phone, role=role)
     bad = company(name=markup, domain=host, emails=(email,), phones=(phone,), employees=9_999, contacts=(twice, twice))
-    report = check_candidates([(1, bad), (2, company(country_code="FR"))], PEOPLE, tmp_path, "run-1")
+    report = check_candidates([(1, bad), (2, company(country_code="FR"))], PEOPLE, lead_of, tmp_path, "run-1")
     assert {f.value for f in report.failures} >= {email, name, phone, markup, host, role}  # so they were found
     pages = list(report.docs_index.parent.rglob("*.html"))
-    assert len(pages) == 5
+    assert len(pages) == 7
     text = "".join(page.read_text(encoding="utf-8") for page in pages)
     for value in PERSONAL:
         assert value not in text
@@ -84,14 +99,18 @@ def test_data_docs_show_counts_but_nobodys_data(tmp_path: Path) -> None:
 
 def test_data_docs_open_without_a_network_and_link_to_the_pages(tmp_path: Path) -> None:
     report = check_candidates(
-        [(1, company(domain=None, contacts=(Contact(full_name="A"),)))], PEOPLE, tmp_path, "run-1"
+        [(1, company(domain=None, contacts=(Contact(full_name="A"),)))], PEOPLE, lead_of, tmp_path, "run-1"
     )
     assert report.docs_index == tmp_path / "run-1" / "index.html"
     text = report.docs_index.read_text()
     assert "http" not in text
     assert "domain_is_known" in text
     links = re.findall(r'href="([^"]+)"', text)
-    assert [link.split("/")[:2] for link in links] == [["validations", "company"], ["validations", "contact"]]
+    assert [link.split("/")[:2] for link in links] == [
+        ["validations", "company"],
+        ["validations", "contact"],
+        ["validations", "lead"],
+    ]
     assert all((tmp_path / "run-1" / link).is_file() for link in links)
     assert (tmp_path / "run-1" / "static" / "images" / "favicon.ico").is_file()
     assert sum(f.stat().st_size for f in tmp_path.rglob("*") if f.is_file()) < 500_000
@@ -99,10 +118,10 @@ def test_data_docs_open_without_a_network_and_link_to_the_pages(tmp_path: Path) 
 
 def test_a_second_check_replaces_the_docs_of_the_first(tmp_path: Path) -> None:
     for name in ("<b>x</b>", "fine"):
-        report = check_candidates([(1, company(name=name))], REQUEST, tmp_path, "run-1")
+        report = check_candidates([(1, company(name=name))], REQUEST, lead_of, tmp_path, "run-1")
     assert [path.name for path in tmp_path.iterdir()] == ["run-1"]
-    assert len(list((tmp_path / "run-1" / "validations").rglob("*.html"))) == 1
-    assert report.counts == {}
+    assert len(list((tmp_path / "run-1" / "validations").rglob("*.html"))) == 2
+    assert failed(report) == {}
 
 
 @pytest.mark.parametrize(
@@ -126,8 +145,8 @@ def test_an_expectation_that_cannot_run_is_an_error_and_leaves_nothing(
 ) -> None:
     real = checks.companies_frame
     monkeypatch.setattr(checks, "companies_frame", lambda *args: real(*args).assign(employees="many"))
-    with pytest.raises(QualityError, match="'size_was_asked_for' could not be evaluated"):
-        check_candidates([(1, company())], PEOPLE, tmp_path, "run-1")
+    with pytest.raises(QualityError, match=r"\(size_was_asked_for\): the rule could not be evaluated"):
+        check_candidates([(1, company())], PEOPLE, lead_of, tmp_path, "run-1")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -139,11 +158,12 @@ def refuse(*args): raise AssertionError("a connection was opened")
 socket.socket.connect = refuse
 socket.getaddrinfo = refuse
 from pathlib import Path
+from lead_mining.judging import lead_of
 from lead_mining.providers.base import Company
 from lead_mining.quality.checks import check_candidates
 from lead_mining.request import MiningRequest
 company = Company(name="Acme", domain="müller.de", emails=("a@acme.com",), phones=("+44 20 7946 0018",))
-check_candidates([(1, company)], MiningRequest.parse({{"countries": ["US"]}}), Path({str(tmp_path / "docs")!r}), "run-1")
+check_candidates([(1, company)], MiningRequest.parse({{"countries": ["US"]}}), lead_of, Path({str(tmp_path / "docs")!r}), "run-1")
 """
     folders = {name: tmp_path / name for name in ("home", "tmp", "work", "docs")}
     for folder in folders.values():
@@ -173,7 +193,11 @@ def test_survivors_that_share_a_key_are_named_but_not_their_addresses() -> None:
         ({"severity": "fatal"}, "severity 'fatal'; use one of critical, warning, info"),
         ({"meta": {"name": "n", "only_if": "raining"}}, "only_if 'raining'; use one of filter_on_size"),
         ({"meta": {}}, "'name' is missing"),
-        ({"description": None, "kwargs": {}}, "'column' is missing"),
+        ({"meta": None}, "is missing or no such thing"),
+        ({"meta": {"name": "two words"}}, "meta.name is made of at most 100 letters, digits and _"),
+        ({"meta": {"name": "x" * 101}}, "meta.name is made of at most 100 letters, digits and _"),
+        ({"kwargs": {}}, "kwargs.column is missing"),
+        ({"kwargs": []}, "is missing or no such thing"),
     ],
 )
 def test_a_wrong_suite_file_says_where_and_what(change: dict[str, Any], message: str) -> None:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from lead_mining.judging import lead_of
 from lead_mining.providers.base import Company, Contact
 from lead_mining.quality.checks import Failure, check_candidates
-from lead_mining.quality.rules import rules
+from lead_mining.quality.rules import suites_that_hold
 from lead_mining.request import MiningRequest
 
 NEXT_YEAR = dt.datetime.now(dt.UTC).year + 1
@@ -112,6 +113,9 @@ COMPANY = [
     Example("size_was_asked_for", {"employees": 10**30}, str(10**30), {"employees": None}),
     Example("size_is_known", {"employees": None}, None, {}),
     Example("email_is_well_formed", {"emails": ("info@acme.example", "x@@y", "@")}, "x@@y, @", {"emails": ()}),
+    Example(
+        "email_is_a_role_address", {"emails": ("ada@acme.example", "info@acme.example", "@")}, "ada@acme.example", {}
+    ),
     Example("phone_is_valid", {"phones": ("12",)}, "12", {"phones": ("+49 2161 3173535",)}),
     Example("founding_year_is_plausible", {"founded_year": 999}, "999", {"founded_year": 1000}),
     Example("founding_year_is_plausible", {"founded_year": NEXT_YEAR + 1}, str(NEXT_YEAR + 1), {"founded_year": None}),
@@ -140,8 +144,23 @@ CONTACT = [
     Example("seniority_is_known", contacts({"seniority": "boss"}), "boss", contacts({"seniority": "director"}), BY_SENIORITY),
     Example("contact_is_reachable", contacts({"email": None}), None, contacts({"email": None, "phone": "+1 415 555 0120"})),
     Example("contact_phone_is_valid", contacts({"phone": "call me"}), "call me", contacts({"phone": "(415) 555-0120"})),
+    Example("contact_email_is_personal", contacts({"email": "Sales.DE@acme.example"}), "Sales.DE@acme.example", contacts({"email": "ada.sales@acme.example"})),
+    Example(
+        "contact_is_new_in_company",
+        contacts({"email": "office@acme.example"}, {"email": "office@acme.example"}),
+        "Ada Example",
+        contacts({"email": "office@acme.example"}, {"full_name": "Bob Example", "email": "office@acme.example"}),
+    ),
 ]  # fmt: skip
-EXAMPLES = [*COMPANY, *CONTACT]
+LEAD = [
+    Example("lead_has_a_name", {"name": None, "domain": None, "legal_name": "Acme Inc."}, None, {"name": None}),
+    Example("lead_texts_are_plain", {"city": "<script>"}, "city: <script>", {"city": "Saint-Étienne & Co"}),
+    Example("lead_texts_are_plain", contacts({"title": "Boss\x07"}), "function: Boss\x07", {"name": "<i>judged elsewhere</i>"}),
+    Example("lead_can_be_reached", {"domain": None, "emails": ("no address",), "phones": ()}, None, {"domain": None, "emails": ()}),
+    Example("lead_has_a_contact", contacts({"full_name": None}), None, contacts({"full_name": None, "email": "x@acme.example"}, {})),
+    Example("lead_has_a_contact", {"contacts": ()}, None, contacts({})),
+]  # fmt: skip
+EXAMPLES = [*COMPANY, *CONTACT, *LEAD]
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +174,8 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> list[Failure]:
             if example.request is request
             for passing in (0, 1)
         ]
-        found += check_candidates(candidates, request, tmp_path_factory.mktemp("docs"), f"run-{place}").failures
+        docs = tmp_path_factory.mktemp("docs")
+        found += check_candidates(candidates, request, lead_of, docs, f"run-{place}").failures
     return found
 
 
@@ -164,14 +184,16 @@ def test_rule(failures: list[Failure], number: int) -> None:
     example = EXAMPLES[number]
     failed = [f for f in failures if f.candidate_id == 2 * number and f.rule == example.rule]
     assert [f.value for f in failed] == [example.value]
-    assert (failed[0].contact_index is None) == (example in COMPANY)
+    assert (failed[0].contact_index is None) == (example in COMPANY or example in LEAD)
     assert failed[0].reason.endswith(".")
     assert not [f for f in failures if f.candidate_id == 2 * number + 1 and f.rule == example.rule]
 
 
 def test_no_rule_is_without_an_example() -> None:
-    assert {e.rule for e in COMPANY} == set(rules("company"))
-    assert {e.rule for e in CONTACT} == set(rules("contact"))
+    by_suite = {"company": COMPANY, "contact": CONTACT, "lead": LEAD}
+    assert {name: set(suite.rules) for name, suite in suites_that_hold().items()} == {
+        name: {example.rule for example in examples} for name, examples in by_suite.items()
+    }
 
 
 def test_the_last_of_several_contacts_is_the_one_that_fails(failures: list[Failure]) -> None:

@@ -14,12 +14,12 @@ from fastapi.testclient import TestClient
 
 from lead_mining.hooks import data_docs_folder
 
-SOURCE = Path(__file__).parents[3] / "plugins" / "lead_mining_data_docs.py"
+SOURCE = Path(__file__).parents[3] / "plugins" / "lead_mining_quality.py"
 
 
 @pytest.fixture(scope="module")
 def plugin() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("lead_mining_data_docs", SOURCE)
+    spec = importlib.util.spec_from_file_location("lead_mining_quality", SOURCE)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -48,7 +48,7 @@ def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def anonymous(plugin: ModuleType, token: str, docs: Path) -> Iterator[TestClient]:
     root = FastAPI()
     root.mount(plugin.PREFIX, plugin.app)
-    with TestClient(root, base_url=f"http://airflow{plugin.PREFIX}/", follow_redirects=False) as client:
+    with TestClient(root, base_url=f"http://airflow{plugin.PREFIX}/data-docs/", follow_redirects=False) as client:
         yield client
 
 
@@ -139,7 +139,7 @@ def test_our_own_page_runs_no_script_and_escapes_names(viewer: TestClient, docs:
 def test_nothing_outside_the_folder_is_served(viewer: TestClient, docs: Path, plugin: ModuleType, path: str) -> None:
     write_run(docs, "run-1")
     write_run(docs, ".new-abc", "half written")
-    response = viewer.get(f"http://airflow{plugin.PREFIX}/{path}")
+    response = viewer.get(f"http://airflow{plugin.PREFIX}/data-docs/{path}")
     assert response.status_code in (401, 404)
     assert "secret" not in response.text
     assert "half written" not in response.text

@@ -1,0 +1,19 @@
+"""Where the pages of lead mining stand in the Airflow UI, relative to its base, so that they hold below any path."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+ROOT = "lead-mining"
+DATA_DOCS = f"{ROOT}/data-docs"
+QUALITY = f"{ROOT}/quality"
+
+
+def data_docs_page(index: str) -> str:
+    """`index`: the page of a run in the folder of Data Docs, as the step `validate` leaves it."""
+    return f"{DATA_DOCS}/{quote(index)}"
+
+
+def rejections_page(dag_id: str, run_id: str) -> str:
+    """The rejections of a DAG run. `?rule=` chooses those of a rule."""
+    return f"{QUALITY}/{quote(dag_id, safe='')}/{quote(run_id, safe='')}"

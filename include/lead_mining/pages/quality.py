@@ -1,0 +1,48 @@
+"""Quality over time, and what a run turned down."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from lead_mining import links
+from lead_mining.pages.chart import lines
+from lead_mining.pages.rendering import render, up
+from lead_mining.quality.results import RunQuality
+from lead_mining.quality.rules import suites_that_hold
+from lead_mining.rejections import RejectedRow
+from lead_mining.summary import RejectionCount, RunSummary
+
+
+def over_time_page(found: Sequence[RunQuality]) -> str:
+    """Pass rates over time, as a picture and as a table, in the order given: the newest first."""
+    series: dict[str, list[tuple[dt.datetime, float]]] = {}
+    for one in reversed(found):
+        if one.suite == "company":
+            points = series.setdefault(f"{one.provider} · {one.saved_search or 'by hand'}", [])
+            points.append((one.checked_at, one.pass_rate * 100))
+    enough = any(len(points) > 1 for points in series.values())
+    picture = lines(series, "Companies that passed, in percent") if enough else None
+    return render("quality.html.j2", up=up(links.QUALITY), found=found, picture=picture, links=links)
+
+
+def rejections_page(run_key: str, run: RunSummary, rule: str | None, rows: Sequence[RejectedRow], most: int) -> str:
+    """A run's rejections: how many by which rule, and rows of one rule, or of all, of which `most` were asked for."""
+    return render(
+        "rejections.html.j2",
+        up=up(links.QUALITY, below=1),
+        links=links,
+        run_key=run_key,
+        run=run,
+        rule=rule,
+        counts=sorted(run.rejections, key=_worst_first),
+        reasons={name: one.reason for suite in suites_that_hold().values() for name, one in suite.rules.items()},
+        rows=rows,
+        total=sum(count.count for count in run.rejections if rule in (None, count.rule)),
+        cut=len(rows) >= most,
+        to_try_again=list(dict.fromkeys(row.candidate_id for row in rows if row.can_be_tried_again)),
+    )
+
+
+def _worst_first(count: RejectionCount) -> tuple[bool, int, str]:
+    return count.severity != "reject", -count.count, count.rule

@@ -1,0 +1,86 @@
+"""What the suites found in a run, rule by rule, and over time: rows of our own schema, without anybody's data."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from lead_mining.quality.rules import Rule, SuiteName
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """How many rows a rule was asked of, and how many broke it."""
+
+    rule: Rule
+    checked: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """What a suite found: rows checked, how many passed (none of its `reject` rules turned them down), each rule."""
+
+    suite: SuiteName
+    version: str
+    checked: int
+    passed: int
+    rules: Sequence[RuleResult]
+
+
+@dataclass(frozen=True)
+class RunQuality:
+    """A row of the view lead_mining.quality_over_time: a suite's figures in one run. `pass_rate`: 0 to 1."""
+
+    run_key: str
+    request_number: str | None
+    provider: str
+    saved_search: str | None
+    checked_at: dt.datetime
+    suite: SuiteName
+    version: str
+    checked: int
+    passed: int
+    pass_rate: float
+
+
+def store(conn: Connection, run_id: int, results: Sequence[SuiteResult]) -> None:
+    """Keep them. To be called in the transaction that ends the step."""
+    conn.execute(
+        "INSERT INTO lead_mining.quality_suite_result (run_id, suite, version, checked, passed)"
+        " SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::int[], %s::int[])",
+        [
+            run_id,
+            [result.suite for result in results],
+            [result.version for result in results],
+            [result.checked for result in results],
+            [result.passed for result in results],
+        ],
+    )
+    of_rules = [(result.suite, one) for result in results for one in result.rules]
+    conn.execute(
+        "INSERT INTO lead_mining.quality_rule_result (run_id, suite, rule, severity, checked, failed)"
+        " SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::int[])",
+        [
+            run_id,
+            [suite for suite, _ in of_rules],
+            [one.rule.name for _, one in of_rules],
+            [one.rule.severity for _, one in of_rules],
+            [one.checked for _, one in of_rules],
+            [one.failed for _, one in of_rules],
+        ],
+    )
+
+
+def over_time(conn: Connection, most: int) -> list[RunQuality]:
+    """Figures of the latest runs, the newest first, at most so many rows."""
+    with conn.cursor(row_factory=class_row(RunQuality)) as cur:
+        return cur.execute(
+            "SELECT run_key, request_number, provider, saved_search, checked_at, suite, version, checked, passed,"
+            " pass_rate FROM lead_mining.quality_over_time ORDER BY checked_at DESC, run_key, suite LIMIT %s",
+            [most],
+        ).fetchall()
