@@ -8,7 +8,7 @@ override REQUEST := $(value REQUEST)
 export SQL REQUEST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup mine up down status psql test faults lint types walls check fixes lock clean
+.PHONY: help setup mine up down status psql expectations test faults lint types walls check fixes lock clean
 
 help: ## this list
 	@echo 'make mine works on a fresh clone: it sets up all it needs.'
@@ -31,6 +31,9 @@ status: setup ## what runs
 
 psql: setup ## a SQL shell on the CRM database; SQL="select ..." runs one statement
 	@$(STACK) psql $${SQL:+"$$SQL"}
+
+expectations: setup ## the quality rules that hold, your own too; says what is wrong with one
+	@$(STACK) expectations
 
 test: setup ## the whole test suite, with coverage; ARGS="tests/unit -k ledger" runs some of it
 ifdef ARGS

@@ -12,7 +12,7 @@ puts it into the CRM as leads or opportunities, each with an enrichment note.
 | `prepare_request` | checks the params, numbers the request, sets aside the most it can cost | yes |
 | `approve_cost` | only above *Ask a person above*: a person approves on the task's *Required Actions* tab | yes |
 | `extract` | buys page by page, until enough are net-new; each page is stored at once | yes: nothing is bought twice |
-| `validate` | Great Expectations; what fails is kept as a rejection; see *Data Docs* in the menu | yes |
+| `validate` | Great Expectations; what fails is kept; *Data Docs*, *Rejections* on its tab *Details* | yes |
 | `deduplicate` | the batch, the CRM, what was bought before or other runs hold, the suppression list | yes |
 | `debit_credits` | keeps 1 credit a lead and 1 a contact, gives back what was set aside beyond that | yes |
 | `load_leads` | one transaction: leads in, credits captured, request done | yes |
@@ -38,8 +38,10 @@ Every task can be cleared at any time, also of a finished run: it finds what it 
 - **`extract` keeps retrying**: the provider is down or limits the rate. Pages bought so far are safe. Clear it later.
 - **`extract` failed, access denied**: the token of the connection `lead_mining_provider` is wrong. Mend it under
   *Admin / Connections*, then clear `extract`.
-- **`validate` rejected nearly all**: open *Data Docs*, look at the rule that failed most; the rejected rows are in
-  `lead_mining.rejection`.
+- **`validate` rejected nearly all**: open *Rejections* on its tab *Details*; the worst rule comes first, and leads to
+  its rows. *Lead quality* under *Browse* shows since when.
+- **"own.yaml, expectation 2 (...)"**: a quality rule of your own is wrong; nothing was bought. Mend that file in
+  `include/expectations` (`make expectations` tries it), then clear the failed task.
 - **Fewer leads than asked for**: the table in the log of `release` says what was turned down, and what
   the provider charged for that. With a *Budget of this run* above what the leads cost, others are bought instead.
 - **Rejected by `possible_duplicate`**: name and place make it likely that the CRM has the company. Look at the record

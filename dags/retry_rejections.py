@@ -4,15 +4,17 @@ Loads companies that were bought and turned down, once a person has looked at th
 with a rule overruled. They are not bought again, and are paid for when they are in the CRM: 1 credit a lead and 1 a
 contact.
 
-**Look at them** in the view `lead_mining.rejected_company`: number, company, all the reasons, and what it would cost.
+**Look at them** by *Rejections*, on the tab *Details* of a run's task `validate`, which lists their numbers too; or in
+the view `lead_mining.rejected_company`: number, company, all the reasons, and what it would cost.
 
     make psql SQL="select candidate_id, name, domain, reasons, cost from lead_mining.rejected_company"
 
 **Start it** with *Trigger* and fill in the form: the candidates' numbers, all of one request; the rules that shall not
 count this time; and corrections, such as `{"1234": {"domain": "acme.example"}}`.
 
-The company is checked again by all rules, for duplicates and against the suppression list. What fails again is kept as
-a rejection again. The leads belong to the mining request that they were bought by.
+The company is checked again by all rules, for duplicates and against the suppression list, and so are its contacts
+that were turned down. What fails again is kept as a rejection again. The leads belong to the mining request that they
+were bought by.
 
 | task | does | safe to clear? |
 |---|---|---|
@@ -57,7 +59,7 @@ with DAG(
         "candidate_ids": Param(
             type="array",
             title="Candidates",
-            description="The number of each, one a line, all of one request: see lead_mining.rejected_company.",
+            description="The number of each, one a line, all of one request: see *Rejections* of its run.",
             minItems=1,
             maxItems=10_000,
             # In allOf: with `items` of another type than string, the form would ask for JSON.
@@ -68,7 +70,7 @@ with DAG(
             type=["array", "null"],
             items={"type": "string", "maxLength": 100},
             title="Rules that shall not count",
-            description="One a line, as they stand in the view: possible_duplicate. They warn, and do not reject.",
+            description="One a line, as they stand there: possible_duplicate. They warn, and do not reject.",
         ),
         "corrections": Param(
             {},

@@ -29,7 +29,9 @@ _NOT_TO_BE_OVERRULED = "suppressed", "duplicate_reveal_id"
 _REJECTED = """
 SELECT c.id, c.run_id, c.company, r.request, p.removed_at IS NULL AS kept,
        (SELECT array_agg(DISTINCT j.rule) FROM lead_mining.rejection j
-        WHERE j.candidate_id = c.id AND j.contact_index IS NULL AND j.severity = 'reject') AS rules,
+        WHERE j.candidate_id = c.id AND j.severity = 'reject') AS rules,
+       (SELECT jsonb_object_agg(j.contact_index, j.record) FROM lead_mining.rejection j
+        WHERE j.candidate_id = c.id AND j.severity = 'reject' AND j.record IS NOT NULL) AS contacts_rejected,
        (SELECT max(again.lead_id) FROM lead_mining.candidate again
         WHERE again.retry_of = c.id AND again.state = 'loaded') AS loaded_as
 FROM lead_mining.candidate c
@@ -60,7 +62,9 @@ def prepare_retry(
         runs.lock_key(conn, run_key)
         rows = conn.execute(_REJECTED, [list(candidate_ids)]).fetchall()
         _check(rows, candidate_ids, overrule, corrections)
-        companies = {row[0]: _corrected(row[0], row[2], corrections.get(row[0], {})) for row in rows}
+        companies = {
+            row[0]: _corrected(row[0], _as_bought(row[2], row[6] or {}), corrections.get(row[0], {})) for row in rows
+        }
         request = MiningRequest.parse(
             rows[0][3] | {"lead_number": len(rows), "max_credits": None, "approval_threshold": None}
         )
@@ -81,7 +85,7 @@ def _check(
         for id_ in candidate_ids
         if id_ not in found
     ]
-    for id_, (_, _, _, _, kept, rules, loaded_as) in found.items():
+    for id_, (_, _, _, _, kept, rules, _, loaded_as) in found.items():
         if loaded_as:
             problems.append(FieldProblem("candidates", id_, f"it was tried again, and is lead {loaded_as}"))
         elif not kept:
@@ -102,6 +106,14 @@ def _check(
     ]
     if problems or not rows:
         raise InvalidRequest(problems or [FieldProblem("candidates", [], "name at least one")])
+
+
+def _as_bought(company: dict[str, Any], contacts_rejected: Mapping[str, Any]) -> dict[str, Any]:
+    """The company with the contacts that were turned down back in their places: all is judged anew."""
+    contacts = list(company["contacts"])
+    for index in sorted(map(int, contacts_rejected)):
+        contacts.insert(index, contacts_rejected[str(index)])
+    return company | {"contacts": contacts}
 
 
 def _corrected(candidate_id: int, company: dict[str, Any], fields: Mapping[str, Any]) -> Company:

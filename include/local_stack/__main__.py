@@ -50,6 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     psql = commands.add_parser("psql", help="open psql on the CRM database")
     psql.add_argument("sql", nargs="?", help="run this and leave, with psql's exit code")
     psql.set_defaults(run=_psql)
+    expectations = commands.add_parser(
+        "expectations", help="try the quality rules, your own too, and show all that hold"
+    )
+    expectations.set_defaults(run=_expectations)
     commands.add_parser("airflow", help="Airflow's own command line, in the environment of the stack")
     prepare = commands.add_parser("prepare-crm", help="prepare the database of AIRFLOW_CONN_LEAD_MINING_CRM")
     prepare.add_argument("--embedded", action="store_true", help="make the CRM's own tables where there are none")
@@ -101,6 +105,12 @@ def _psql(given: argparse.Namespace) -> int:
     from local_stack.tools import psql
 
     return psql(Stack(say=_tell_apart), given.sql)
+
+
+def _expectations(_: argparse.Namespace) -> None:
+    from local_stack.expectations import print_rules
+
+    print_rules()
 
 
 def _airflow(arguments: Sequence[str]) -> int:

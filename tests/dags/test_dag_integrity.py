@@ -100,5 +100,27 @@ def test_lead_mining_retries_with_backoff(dags: dict[str, DAG]) -> None:
         assert task.retry_exponential_backoff
 
 
+@pytest.mark.parametrize("dag_id", ["lead_mining", "retry_rejections"])
+def test_a_run_links_to_what_was_found_and_turned_down(dags: dict[str, DAG], dag_id: str) -> None:
+    class Instance:
+        run_id = "manual__2026-11-01T00:00:00+00:00"
+
+        def xcom_pull(self, task_ids: str) -> dict[str, str] | None:
+            return {"data_docs": "LMR001_x+y/index.html"} if task_ids == "validate" else None
+
+    instance = Instance()
+    instance.dag_id = dag_id  # type: ignore[attr-defined]
+    rejections = f"lead-mining/quality/{dag_id}/manual__2026-11-01T00%3A00%3A00%2B00%3A00"
+    found = {
+        task.task_id: {link.name: link.get_link(task, ti_key=instance) for link in task.operator_extra_links}
+        for task in dags[dag_id].tasks
+        if task.operator_extra_links and task.task_id != "approve_cost"
+    }
+    assert found == {
+        "validate": {"Data Docs": "lead-mining/data-docs/LMR001_x%2By/index.html", "Rejections": rejections},
+        "deduplicate": {"Rejections": rejections},
+    }
+
+
 def test_loaded_leads_are_an_asset_others_can_schedule_on(dags: dict[str, DAG]) -> None:
     assert [asset.name for asset in dags["lead_mining"].get_task("load_leads").outlets] == ["lead_mining_leads"]

@@ -119,6 +119,44 @@ def test_mine_by_the_form_watch_the_run_and_open_data_docs(
     picture("7-data-docs-of-a-suite", docs)
 
 
+def test_from_a_run_to_its_data_docs_to_what_a_rule_turned_down_and_quality_over_time(
+    page: Page, stack: Stack, conn: psycopg.Connection, picture: Callable[..., None]
+) -> None:
+    for _ in range(2):  # two points of a line
+        run_id = stack.api.trigger(
+            "lead_mining", {"countries": ["US", "DE", "FR"], "lead_number": 40, "saved_search": "E2E"}
+        )
+        _wait_for_success(stack, page, run_id)
+    rule, count = conn.execute(
+        "SELECT q.rule, q.failed FROM lead_mining.quality_rule_result q JOIN lead_mining.run r ON r.id = q.run_id"
+        " WHERE r.run_key = %s AND q.suite = 'company' AND q.failed > 0 ORDER BY q.failed DESC LIMIT 1",
+        [f"lead_mining/{run_id}"],
+    ).fetchone()  # the simulator's companies are as dirty as real ones
+
+    page.goto(f"/dags/lead_mining/runs/{run_id}/tasks/validate/details")
+    expect(page.get_by_role("link", name="Rejections")).to_be_visible()
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Data Docs", exact=True).click()
+    docs = opened.value
+    row = docs.get_by_role("row", name=re.compile(rf"^{rule} "))
+    expect(row).to_contain_text(f"{count} of 40")
+    row.get_by_role("link").click()
+    expect(docs.get_by_role("heading", name=re.compile(f"{rule}: {count}"))).to_be_visible()
+    expect(docs.get_by_role("row")).to_have_count(
+        2 + count + len(conn.execute(
+            "SELECT DISTINCT step, rule, severity, contact_index IS NULL FROM lead_mining.rejection j"
+            " JOIN lead_mining.run r ON r.id = j.run_id WHERE r.run_key = %s", [f"lead_mining/{run_id}"]
+        ).fetchall())
+    )  # fmt: skip
+    picture("10-rejections", docs)
+    docs.get_by_role("link", name="quality over time").click()
+    expect(docs.get_by_text("lead_mining_provider · E2E")).to_be_visible()
+    expect(docs.get_by_role("link", name=re.compile("LMR")).first).to_be_visible()
+    picture("11-quality-over-time", docs)
+    docs.emulate_media(color_scheme="dark")
+    picture("12-quality-over-time-dark", docs)
+
+
 def test_the_form_does_not_start_a_run_without_countries(page: Page) -> None:
     page.goto("/dags/lead_mining")
     page.get_by_role("button", name="Trigger").first.click()
@@ -184,10 +222,21 @@ def test_a_person_sees_what_is_asked_for_and_what_it_costs_and_rejects_it(
 
 
 @pytest.mark.parametrize(
-    "dag_id", ["credits_top_up", "credits_account", "credits_refund", "credits_settle", "credits_charge"]
+    "dag_id",
+    [
+        *(
+            "credits_top_up",
+            "credits_account",
+            "credits_refund",
+            "credits_settle",
+            "credits_charge",
+            "retry_rejections",
+        ),
+        *("privacy_suppress", "privacy_erase", "privacy_export", "privacy_retention"),
+    ],
 )
-def test_the_forms_of_the_credit_dags_open(page: Page, picture: Callable[[str], None], dag_id: str) -> None:
+def test_the_forms_of_the_other_dags_open(page: Page, picture: Callable[[str], None], dag_id: str) -> None:
     page.goto(f"/dags/{dag_id}")
     page.get_by_role("button", name="Trigger").first.click()
-    expect(page.get_by_role("dialog").get_by_text("CRM connection")).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_text("CRM connection").first).to_be_visible()
     picture(f"form-{dag_id}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,10 @@ from paid_catalogue import PaidCatalogue, write_catalogue
 from lead_mining import pipeline, retrying
 from lead_mining.audit import audit
 from lead_mining.credits import ledger
+from lead_mining.erasing import erase
 from lead_mining.exceptions import InsufficientCredits, InvalidRequest
 from lead_mining.privacy import retention, suppression
+from lead_mining.privacy.subject import Subject
 
 pytestmark = pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
 REQUEST = {"countries": ["DE"], "lead_number": 6, "saved_search": "Berlin"}
@@ -174,6 +178,63 @@ def test_what_retention_removed_cannot_be_loaded(conn: psycopg.Connection, rejec
     retention.apply(conn, 365)
     with pytest.raises(InvalidRequest, match="its data was removed"):
         retrying.prepare_retry(conn, "retry_rejections/one", [rejected["duplicate_domain"]], [], {})
+
+
+CONTACTS = [
+    {"full_name": "Ada Example", "email": "ada@firm-9.example", "role": "ceo"},
+    {"full_name": "Bob Example", "email": "bob(at)firm-9.example", "role": "ceo"},
+    {"full_name": "Cay Example", "email": "cay@firm-9.example", "role": "ceo"},
+]
+
+
+@pytest.fixture
+def company_with_contacts(conn: psycopg.Connection, tmp_path: Path) -> int:
+    """A rejected company, in the CRM by its domain, whose second of three contacts was turned down too."""
+    add_lead(conn, website="https://firm-9.example")
+    path = tmp_path / "people.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "domain", "country_code", "reveal_id", "contacts"])
+        writer.writerow(["Firm 9", "firm-9.example", "DE", "r9", json.dumps(CONTACTS)])
+    request = {"countries": ["DE"], "search_type": "people", "lead_number": 1, "preferred_role": "CEO"}
+    run_id = pipeline.prepare_request(conn, "lead_mining/people", request)["run_id"]
+    pipeline.extract(conn, run_id, PaidCatalogue(path, excludes_known=False))
+    finish(conn, run_id, "lead_mining/people", tmp_path)
+    (candidate,) = conn.execute("SELECT candidate_id FROM lead_mining.rejected_company").fetchone()
+    return int(candidate)
+
+
+@pytest.mark.parametrize(
+    ("overrule", "loaded"),
+    [
+        (["duplicate_domain"], ["Ada Example", "Cay Example"]),
+        (["duplicate_domain", "contact_email_is_well_formed"], ["Ada Example", "Bob Example", "Cay Example"]),
+    ],
+)
+def test_contacts_that_were_turned_down_are_judged_again_with_their_company(
+    conn: psycopg.Connection, company_with_contacts: int, tmp_path: Path, overrule: list[str], loaded: list[str]
+) -> None:
+    result = retry(conn, tmp_path, [company_with_contacts], overrule)
+    assert (result["leads"], result["contacts"], result["captured"]) == (1, len(loaded), 1 + len(loaded))
+    (contacts,) = conn.execute(
+        "SELECT company->'contacts' FROM lead_mining.candidate WHERE retry_of = %s", [company_with_contacts]
+    ).fetchone()
+    assert [contact["full_name"] for contact in contacts] == loaded
+    assert audit(conn) == []
+
+
+def test_a_contact_that_was_erased_does_not_come_back(
+    conn: psycopg.Connection, company_with_contacts: int, tmp_path: Path
+) -> None:
+    erase(conn, Subject.of("email", CONTACTS[0]["email"]), "the test", tmp_path)
+    conn.execute("UPDATE lead_mining.rejection SET record = '{}' WHERE record IS NOT NULL")  # as if Bob was, too
+    overrule = ["duplicate_domain", "contact_email_is_well_formed"]
+    result = retry(conn, tmp_path, [company_with_contacts], overrule)
+    assert (result["leads"], result["contacts"]) == (1, 1)
+    (contacts,) = conn.execute(
+        "SELECT company->'contacts' FROM lead_mining.candidate WHERE retry_of = %s", [company_with_contacts]
+    ).fetchone()
+    assert [contact["full_name"] for contact in contacts] == ["Cay Example"]
 
 
 def test_an_account_that_cannot_pay_loads_nothing(conn: psycopg.Connection, rejected: dict[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""Data Docs in the Airflow UI: who may see them, and that their text cannot act there."""
+"""The plugin: who may see its pages, which database they are read from, and that Data Docs cannot act in the UI."""
 
 from __future__ import annotations
 
@@ -151,11 +151,50 @@ def test_a_link_out_of_the_folder_is_not_followed(viewer: TestClient, docs: Path
     assert viewer.get("run-1/out.html").status_code == 404
 
 
-def test_the_menu_opens_what_is_served(plugin: ModuleType) -> None:
-    (entry,) = plugin.LeadMiningDataDocsPlugin.external_views
-    (served,) = plugin.LeadMiningDataDocsPlugin.fastapi_apps
-    assert f"/{entry['href']}" == f"{served['url_prefix']}/"
-    assert "url_route" not in entry
+def test_the_menu_opens_what_is_served(plugin: ModuleType, viewer: TestClient, docs: Path) -> None:
+    (served,) = plugin.LeadMiningQualityPlugin.fastapi_apps
+    entries = plugin.LeadMiningQualityPlugin.external_views
+    assert [entry["name"] for entry in entries] == ["Data Docs", "Lead quality"]
+    paths = {route.path for route in served["app"].routes}
+    for entry in entries:
+        assert f"/{entry['href']}".removeprefix(served["url_prefix"]) in paths
+        assert "url_route" not in entry
+
+
+@pytest.mark.parametrize("path", ["quality/", "quality/?crm_of=lead_mining/x", "quality/lead_mining/x"])
+def test_anonymous_requests_for_the_crms_data_are_refused(anonymous: TestClient, plugin: ModuleType, path: str) -> None:
+    assert anonymous.get(f"http://airflow{plugin.PREFIX}/{path}").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["quality/?crm_of=lead_mining/x", "quality/?crm_of=x", "quality/lead_mining/x", "quality/x/%27%3B--"]
+)
+def test_a_run_that_airflow_does_not_know_opens_no_connection(
+    viewer: TestClient, plugin: ModuleType, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(plugin, "crm_connection", lambda conn_id: pytest.fail(f"{conn_id} was opened"))
+    assert viewer.get(f"http://airflow{plugin.PREFIX}/{path}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("connection", "said"),
+    [
+        (None, "there is no Airflow connection with this id"),
+        ("http://example.com", "the CRM&#39;s must be postgres"),
+        ("postgresql://u:p@127.0.0.1:1/x", "The CRM&#39;s database does not answer"),
+    ],
+)
+def test_a_crm_that_cannot_be_read_is_named_and_no_password_shown(
+    viewer: TestClient, plugin: ModuleType, monkeypatch: pytest.MonkeyPatch, connection: str | None, said: str
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_LEAD_MINING_CRM", raising=False)
+    if connection:
+        monkeypatch.setenv("AIRFLOW_CONN_LEAD_MINING_CRM", connection)
+    response = viewer.get(f"http://airflow{plugin.PREFIX}/quality/")
+    assert response.status_code == 503
+    assert said in response.text
+    assert "u:p" not in response.text
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
 def test_the_folder_is_in_airflow_home_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
