@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
 import psycopg
 import pytest
 from databases import new_database
-from psycopg.conninfo import make_conninfo
 
 from lead_mining.credits import ledger
 from lead_mining.crm import embedded
@@ -38,21 +38,17 @@ FILL = {"embedded": fill_embedded, "odoo17": restore_odoo17}
 @pytest.fixture(scope="session")
 def crm_template(postgres_server: str) -> Iterator[Callable[[str], str]]:
     """Kind of CRM to the name of a database to copy; each is made when it is first asked for."""
-    templates = []
+    with ExitStack() as databases:
 
-    @cache
-    def name(kind: str) -> str:
-        database = new_database(postgres_server)
-        dsn = database.__enter__()
-        templates.append(database)
-        FILL[kind](dsn)
-        with psycopg.connect(dsn) as conn:
-            migrate(conn)
-            return conn.info.dbname
+        @cache
+        def name(kind: str) -> str:
+            dsn = databases.enter_context(new_database(postgres_server))
+            FILL[kind](dsn)
+            with psycopg.connect(dsn) as conn:
+                migrate(conn)
+                return conn.info.dbname
 
-    yield name
-    for database in templates:
-        database.__exit__(None, None, None)
+        yield name
 
 
 @pytest.fixture(params=list(FILL))
@@ -77,10 +73,22 @@ def conn(crm_dsn: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+@pytest.fixture(scope="session")
+def rolled_back(postgres_server: str, crm_template: Callable[[str], str]) -> Iterator[Callable[[str], str]]:
+    """Kind of CRM to a database for all tests that do not commit. Not the template: what they take of sequences stays."""
+    with ExitStack() as databases:
+
+        @cache
+        def dsn(kind: str) -> str:
+            return databases.enter_context(new_database(postgres_server, crm_template(kind)))
+
+        yield dsn
+
+
 @pytest.fixture
-def crm(postgres_server: str, crm_template: Callable[[str], str], crm_kind: str) -> Iterator[psycopg.Connection]:
-    """A transaction in a CRM; nothing of it is kept, so one database serves all tests that do not commit."""
-    with psycopg.connect(make_conninfo(postgres_server, dbname=crm_template(crm_kind))) as conn:
+def crm(rolled_back: Callable[[str], str], crm_kind: str) -> Iterator[psycopg.Connection]:
+    """A transaction in a CRM; nothing of it is kept."""
+    with psycopg.connect(rolled_back(crm_kind)) as conn:
         yield conn
         conn.rollback()
 

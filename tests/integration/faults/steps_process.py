@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import tqdm
 
-from lead_mining import pipeline
+from lead_mining import judging, pipeline
 from lead_mining.providers.base import Company, Contact
 from lead_mining.providers.odoo_iap import OdooIap
 from lead_mining.quality import checks
@@ -72,7 +72,8 @@ def warm_up() -> None:
     tqdm.tqdm.monitor_interval = 0  # else Great Expectations' progress bars start one
     company = Company(name="Example", domain="company.example", contacts=(Contact(full_name="Someone"),))
     with tempfile.TemporaryDirectory() as folder:
-        checks.check_candidates([(1, company)], MiningRequest.parse({"countries": ["US"]}), Path(folder), "warm-up")
+        request = MiningRequest.parse({"countries": ["US"]})
+        checks.check_candidates([(1, company)], request, judging.lead_of, Path(folder), "warm-up")
     threads = Path("/proc/self/task")
     assert not threads.exists() or len(list(threads.iterdir())) == 1, "a fork has one thread: locks of others stay shut"
 
