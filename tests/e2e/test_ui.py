@@ -135,26 +135,24 @@ def test_from_a_run_to_its_data_docs_to_what_a_rule_turned_down_and_quality_over
 
     page.goto(f"/dags/lead_mining/runs/{run_id}/tasks/validate/details")
     expect(page.get_by_role("link", name="Rejections")).to_be_visible()
-    with page.context.expect_page() as opened:
-        page.get_by_role("link", name="Data Docs", exact=True).click()
-    docs = opened.value
-    row = docs.get_by_role("row", name=re.compile(rf"^{rule} "))
+    page.get_by_role("link", name="Data Docs", exact=True).click()
+    row = page.get_by_role("row", name=re.compile(rf"^{rule} "))
     expect(row).to_contain_text(f"{count} of 40")
     row.get_by_role("link").click()
-    expect(docs.get_by_role("heading", name=re.compile(f"{rule}: {count}"))).to_be_visible()
-    expect(docs.get_by_role("row")).to_have_count(
+    expect(page.get_by_role("heading", name=re.compile(f"{rule}: {count}"))).to_be_visible()
+    expect(page.get_by_role("row")).to_have_count(
         2 + count + len(conn.execute(
             "SELECT DISTINCT step, rule, severity, contact_index IS NULL FROM lead_mining.rejection j"
             " JOIN lead_mining.run r ON r.id = j.run_id WHERE r.run_key = %s", [f"lead_mining/{run_id}"]
         ).fetchall())
     )  # fmt: skip
-    picture("10-rejections", docs)
-    docs.get_by_role("link", name="quality over time").click()
-    expect(docs.get_by_text("lead_mining_provider · E2E")).to_be_visible()
-    expect(docs.get_by_role("link", name=re.compile("LMR")).first).to_be_visible()
-    picture("11-quality-over-time", docs)
-    docs.emulate_media(color_scheme="dark")
-    picture("12-quality-over-time-dark", docs)
+    picture("10-rejections")
+    page.get_by_role("link", name="quality over time").click()
+    expect(page.get_by_text("lead_mining_provider · E2E")).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile("LMR")).first).to_be_visible()
+    picture("11-quality-over-time")
+    page.emulate_media(color_scheme="dark")
+    picture("12-quality-over-time-dark")
 
 
 def test_the_form_does_not_start_a_run_without_countries(page: Page) -> None:
