@@ -83,7 +83,6 @@ class Site:
             .as_posix()
             for result in results
         }
-        # Great Expectations' own index shows nothing without a network.
         index = data_docs.run_page(self.name, results, pages, rejected_rows)
         (self._new / "index.html").write_text(index, encoding="utf-8")
         return self._swap_in() / "index.html"
