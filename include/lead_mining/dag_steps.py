@@ -97,9 +97,10 @@ def released(params: dict[str, Any], run_key: str) -> tuple[dict[str, Any], str]
 def load_what_was_bought(before: Any, plan: Any, release: Any) -> None:
     """The tasks after `before`, one after the other, with `release` as their teardown. To be called in a DAG."""
     tasks: tuple[Any, ...] = (validate, deduplicate, debit_credits, load_leads, write_enrichment_notes)
+    links_of = {"validate": (DataDocsLink(), RejectionsLink()), "deduplicate": (RejectionsLink(),)}
     steps = [before, *(step(plan) for step in tasks)]
-    steps[1].operator.operator_extra_links = (DataDocsLink(), RejectionsLink())
-    steps[2].operator.operator_extra_links = (RejectionsLink(),)
+    for step in steps[1:]:
+        step.operator.operator_extra_links = links_of.get(step.operator.task_id, ())
     for earlier, later in pairwise(steps):
         earlier >> later
     steps[-1] >> release.as_teardown()

@@ -105,11 +105,13 @@ def reject_suppressed(conn: Connection, run_id: int, state: str, step: str) -> S
 
 
 def refresh_crm_index(conn: Connection) -> None:
+    """Bring what is known of the CRM into step with it."""
     with runs.indexing_alone(conn):
         crm_index.refresh(conn)
 
 
 def reject_duplicates(conn: Connection, run: Run, state: str, step: str) -> int:
+    """Turn down certain duplicates, but for those that a person overruled; returns how many."""
     found = duplicates.find_duplicates(conn, run.id, state)
     # Whom a person overruled knew of the CRM's record, not of another company in the same run.
     overruled = {

@@ -6,7 +6,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,7 +119,7 @@ def check_rules(lead_of: LeadOf) -> Mapping[SuiteName, Suite]:
     full = Company(**_sample(Company), contacts=(Contact(**_sample(Contact)),))
     candidates = [(0, Company(contacts=(Contact(),))), (1, full)]
     # Once more without conditions: else what is said of rows that are not there would not be tried.
-    for holding in (found, {name: _unconditional(suite) for name, suite in found.items()}):
+    for holding in (found, {name: suite.for_every_row() for name, suite in found.items()}):
         _judge(new_context(), candidates, request, lead_of, suites=holding, conditions=CONDITIONS)
     return found
 
@@ -133,22 +133,6 @@ def _sample(kind: type[Company | Contact]) -> dict[str, Any]:
                 kind.model_validate({field: value})
                 samples.setdefault(field, value)
     return samples
-
-
-def _unconditional(suite: Suite) -> Suite:
-    rules = {
-        name: replace(
-            rule,
-            config=dict(rule.config)
-            | {
-                "kwargs": {
-                    k: v for k, v in rule.config["kwargs"].items() if k not in ("row_condition", "condition_parser")
-                }
-            },
-        )
-        for name, rule in suite.rules.items()
-    }
-    return replace(suite, rules=rules)
 
 
 def _judge(

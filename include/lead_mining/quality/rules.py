@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -59,6 +59,12 @@ class Rule:
         """What a failure means: its severity and the reason."""
         return self.severity, self.reason
 
+    def for_every_row(self) -> Rule:
+        """The rule without its row_condition."""
+        conditions = ("row_condition", "condition_parser")
+        kwargs = {key: value for key, value in self.config["kwargs"].items() if key not in conditions}
+        return replace(self, config={**self.config, "kwargs": kwargs}, condition=frozenset())
+
 
 @dataclass(frozen=True)
 class Suite:
@@ -70,6 +76,10 @@ class Suite:
     name: SuiteName
     version: str
     rules: Mapping[str, Rule]
+
+    def for_every_row(self) -> Suite:
+        """The suite with its rules' row_conditions left out."""
+        return replace(self, rules={name: rule.for_every_row() for name, rule in self.rules.items()})
 
     def applied(self, conditions: Collection[str]) -> list[Rule]:
         """The rules that hold for a request: those without `only_if`, and those whose `only_if` is in `conditions`."""
