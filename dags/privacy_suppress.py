@@ -72,7 +72,7 @@ with DAG(
             type="string",
             enum=["add", "lift"],
             title="What to do",
-            description="`add`: never to be loaded from now on. `lift`: they may be loaded again.",
+            description="On the list: never loaded from now on. Off it: they may be loaded again.",
             values_display={"add": "Put on the list", "lift": "Take off the list"},
         ),
         "domains": Param(

@@ -59,7 +59,7 @@ with DAG(
         "candidate_ids": Param(
             type="array",
             title="Candidates",
-            description="The number of each, one a line, all of one request: see *Rejections* of its run.",
+            description="The number of each, one a line, all of one request: the run's Rejections list them.",
             minItems=1,
             maxItems=10_000,
             # In allOf: with `items` of another type than string, the form would ask for JSON.

@@ -224,13 +224,13 @@ class MiningRequest(BaseModel):
     team: Text | None = Field(
         None,
         title="Sales team",
-        description="The team's name. Empty: as Odoo chooses for the salesperson. `none`: no team.",
+        description="The team's name. Empty: as Odoo chooses for the salesperson. The word none: no team.",
         json_schema_extra=_form(_CRM),
     )
     salesperson: Text | None = Field(
         None,
         title="Salesperson",
-        description="A login. Empty: the acting user. `none`: nobody.",
+        description="A login. Empty: the acting user. The word none: nobody.",
         json_schema_extra=_form(_CRM),
     )
     acting_user: Text = Field(
@@ -256,7 +256,7 @@ class MiningRequest(BaseModel):
     on_insufficient_credits: Literal["fail", "trim"] = Field(
         "fail",
         title="When credits are short",
-        description="`fail`: mine nothing. `trim`: mine as many leads as can be paid.",
+        description="Whether to mine nothing then, or as many leads as can be paid.",
         json_schema_extra=_form(_CREDITS, values_display={"fail": "Mine nothing", "trim": "Mine what can be paid"}),
     )
     max_credits: Annotated[int, Field(ge=1, le=_MAX_INT4)] | None = Field(

@@ -46,6 +46,7 @@ def test_each_field_of_a_form_has_a_title_and_a_description(dags: dict[str, DAG]
     for name, param in {name: params.get_param(name) for name in params}.items():
         assert param.schema.get("title"), name
         assert param.description, name
+        assert not set("`*") & set(param.description), f"{name}: the form shows markup of a plain description as it is"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
