@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,9 @@ from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from lead_mining.providers.base import Company, Page
+
+CHUNK = 20_000
+"""Candidates that are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,21 @@ def in_state(conn: Connection, run_id: int, state: str) -> list[Candidate]:
     return [Candidate(id_, Company.model_validate(company), cost) for id_, company, cost in rows]
 
 
+def in_chunks(conn: Connection, run_id: int, state: str) -> Iterator[list[Candidate]]:
+    """The run's candidates in that state, in the provider's order, so many at a time that a million fit into memory.
+
+    What becomes of a chunk before the next is asked for changes nothing of what follows.
+    """
+    last = 0
+    while rows := conn.execute(
+        "SELECT position, id, company, cost FROM lead_mining.candidate"
+        " WHERE run_id = %s AND state = %s AND position > %s ORDER BY position LIMIT %s",
+        [run_id, state, last, CHUNK],
+    ).fetchall():
+        yield [Candidate(id_, Company.model_validate(company), cost) for _, id_, company, cost in rows]
+        last = rows[-1][0]
+
+
 def set_state(conn: Connection, ids: Iterable[int], state: str) -> None:
     conn.execute("UPDATE lead_mining.candidate SET state = %s WHERE id = ANY(%s)", [state, list(ids)])
 
@@ -207,12 +225,14 @@ def reject(conn: Connection, run_id: int, rejections: Iterable[Rejection]) -> No
             )
 
 
-def keys_of(conn: Connection, run_id: int, state: str) -> list[tuple[int, str, str]]:
-    """(candidate id, kind, value) of every key of the run's candidates in that state."""
+def keys_of(conn: Connection, run_id: int, state: str, part: int = 0, parts: int = 1) -> list[tuple[int, str, str]]:
+    """(candidate id, kind, value) of the keys of the run's candidates in that state; of so many parts, each of which
+    has all bearers of a key, one."""
     return conn.execute(
         "SELECT k.candidate_id, k.kind, k.value FROM lead_mining.candidate_key AS k"
-        " JOIN lead_mining.candidate AS c ON c.id = k.candidate_id WHERE c.run_id = %s AND c.state = %s",
-        [run_id, state],
+        " JOIN lead_mining.candidate AS c ON c.id = k.candidate_id WHERE c.run_id = %s AND c.state = %s"
+        " AND abs(hashtextextended(k.value, 0) %% %s) = %s",
+        [run_id, state, parts, part],
     ).fetchall()
 
 

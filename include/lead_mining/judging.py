@@ -5,8 +5,8 @@ The steps `validate`, `deduplicate` and `load_leads` put these together; `net_ne
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from lead_mining.candidates import Candidate, Rejection
 from lead_mining.crm.values import lead_values
 from lead_mining.matching import crm_index, duplicates, keys, lookalikes
 from lead_mining.privacy import suppression
+from lead_mining.privacy.suppression import Suppressed
 from lead_mining.providers.base import Company
 from lead_mining.runs import Run, StepResult
 
@@ -26,7 +27,9 @@ def lead_of(company: Company) -> dict[str, Any]:
     return lead_values(company)._asdict()
 
 
-def apply_failures(conn: Connection, run: Run, extracted: Sequence[Candidate], failures: Sequence[Any]) -> StepResult:
+def apply_failures(
+    conn: Connection, run: Run, extracted: Sequence[Candidate], failures: Sequence[Any]
+) -> dict[str, int]:
     """Turn the failed expectations into rejections, and keep what is good."""
     failures = [replace(f, severity="warn") if f.rule in run.overruled else f for f in failures]
     rejected = {f.candidate_id for f in failures if f.severity == "reject" and f.contact_index is None}
@@ -71,10 +74,17 @@ def apply_failures(conn: Connection, run: Run, extracted: Sequence[Candidate], f
 
 def reject_suppressed(conn: Connection, run_id: int, state: str, step: str) -> StepResult:
     """Turn down suppressed companies, and take suppressed people out of the others, without a word about who it was."""
-    companies = {c.id: c.company for c in candidates.in_state(conn, run_id, state)}
-    found = suppression.find_suppressed(conn, list(companies.items()))
-    if not found:
-        return {"suppressed": 0, "people_suppressed": 0}
+    totals: Counter[str] = Counter(suppressed=0, people_suppressed=0)
+    for chunk in candidates.in_chunks(conn, run_id, state):
+        companies = {c.id: c.company for c in chunk}
+        if found := suppression.find_suppressed(conn, list(companies.items())):
+            totals.update(_suppress(conn, run_id, companies, found, step))
+    return dict(totals)
+
+
+def _suppress(
+    conn: Connection, run_id: int, companies: Mapping[int, Company], found: Sequence[Suppressed], step: str
+) -> dict[str, int]:
     candidates.reject(
         conn,
         run_id,
@@ -94,11 +104,10 @@ def reject_suppressed(conn: Connection, run_id: int, state: str, step: str) -> S
     for s in found:
         if s.contact_index is not None:
             people[s.candidate_id].add(s.contact_index)
-    candidates.set_companies(conn, {id_: companies[id_].without_contacts(indexes) for id_, indexes in people.items()})
-    duplicates.forget_keys(conn, people)
-    duplicates.store_keys(
-        conn, ((id_, key) for id_ in people for key in keys.match_keys(companies[id_].without_contacts(people[id_])))
-    )
+    left = {id_: companies[id_].without_contacts(indexes) for id_, indexes in people.items()}
+    candidates.set_companies(conn, left)
+    duplicates.forget_keys(conn, left)
+    duplicates.store_keys(conn, ((id_, key) for id_, company in left.items() for key in keys.match_keys(company)))
     rejected = {s.candidate_id for s in found if s.contact_index is None}
     candidates.set_state(conn, rejected, "rejected")
     return {"suppressed": len(rejected), "people_suppressed": sum(map(len, people.values()))}
@@ -142,8 +151,8 @@ def reject_duplicates(conn: Connection, run: Run, state: str, step: str) -> int:
 
 def judge_lookalikes(conn: Connection, run: Run) -> int:
     """Turn down what may well be known, or, if the request says so, let it pass with a warning."""
-    valid = [(c.id, c.company) for c in candidates.in_state(conn, run.id, "valid")]
-    found = list(lookalikes.find_lookalikes(conn, run.id, valid))
+    valid = ([(c.id, c.company) for c in chunk] for chunk in candidates.in_chunks(conn, run.id, "valid"))
+    found = sorted(lookalikes.find_lookalikes(conn, run.id, valid), key=lambda like: like.candidate_id)
     overruled = "possible_duplicate" in run.overruled or run.mining_request.on_possible_duplicate == "load"
     severity = "warn" if overruled else "reject"
     candidates.reject(
@@ -173,9 +182,9 @@ def net_new(conn: Connection, run: Run) -> int:
 
     refresh_crm_index(conn)
     with conn.transaction(force_rollback=True):
-        extracted = candidates.in_state(conn, run.id, "extracted")
-        failures = checks.find_failures([(c.id, c.company) for c in extracted], run.mining_request, lead_of)
-        apply_failures(conn, run, extracted, failures)
+        for extracted in candidates.in_chunks(conn, run.id, "extracted"):
+            failures = checks.find_failures([(c.id, c.company) for c in extracted], run.mining_request, lead_of)
+            apply_failures(conn, run, extracted, failures)
         reject_suppressed(conn, run.id, "valid", "deduplicate")
         reject_duplicates(conn, run, "valid", "deduplicate")
         judge_lookalikes(conn, run)

@@ -7,6 +7,7 @@ and changes nothing; a step that was killed goes on from what was committed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import takewhile
@@ -239,21 +240,16 @@ def validate(conn: Connection, run_id: int, data_docs: Path, rejections_page: st
     with runs.only_once(conn, run_id, "validate") as step:
         if not step.done:
             run = runs.get(conn, run_id)
-            extracted = candidates.in_state(conn, run_id, "extracted")
             # Not by our run's id: several CRMs, each with ids of its own, may write to one folder.
             site = f"{run.request_number or 'trial'}_{run.run_key.rpartition('/')[2]}"
-            report = checks.check_candidates(
-                [(c.id, c.company) for c in extracted],
-                run.mining_request,
-                judging.lead_of,
-                data_docs,
-                site,
-                f"{rejections_page}?rule=" if rejections_page else None,
-            )
-            index = report.docs_index.relative_to(data_docs)
-            with conn.transaction():
-                results.store(conn, run.id, report.results)
-                step.finish(judging.apply_failures(conn, run, extracted, report.failures) | {"data_docs": str(index)})
+            totals: Counter[str] = Counter(valid=0, rejected=0, contacts_rejected=0, warnings=0)
+            with checks.Checks(run.mining_request, judging.lead_of, data_docs, site) as quality, conn.transaction():
+                for extracted in candidates.in_chunks(conn, run_id, "extracted"):
+                    failures = quality.judge([(c.id, c.company) for c in extracted])
+                    totals.update(judging.apply_failures(conn, run, extracted, failures))
+                found, index = quality.publish(f"{rejections_page}?rule=" if rejections_page else None)
+                results.store(conn, run.id, found)
+                step.finish(dict(totals) | {"data_docs": str(index.relative_to(data_docs))})
     return step.result
 
 
@@ -273,7 +269,9 @@ def deduplicate(conn: Connection, run_id: int) -> StepResult:
                 duplicate = judging.reject_duplicates(conn, run, "valid", "deduplicate")
                 possible = judging.judge_lookalikes(conn, run)
                 accepted = candidates.move(conn, run_id, "valid", "accepted")
-                checks.check_survivors(candidates.keys_of(conn, run_id, "accepted"))
+                parts = accepted // candidates.CHUNK + 1
+                for part in range(parts):
+                    checks.check_survivors(candidates.keys_of(conn, run_id, "accepted", part, parts))
                 found = {"accepted": accepted, "duplicates": duplicate, "possible_duplicates": possible}
                 step.finish(found | suppressed)
     return step.result

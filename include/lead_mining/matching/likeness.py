@@ -73,17 +73,6 @@ def places_must_reach() -> float:
 
 
 @cache
-def elsewhere_is_another() -> bool:
-    """Whether companies whose cities, zips and phone numbers differ are two, whatever else they have in common."""
-    weights = dict(zip(FEATURES, model().weights, strict=True))
-    in_common = sum(
-        max(weights[f"{verdict} {field}"] for verdict in ("same", "other")) for field in ("country", "domain")
-    )
-    elsewhere = weights["other city"] + weights["other zip"] + max(weights["other phone"], 0)
-    return max(in_common, 0) + elsewhere < places_must_reach()
-
-
-@cache
 def model() -> Model:
     """The model that the package comes with."""
     return read_model(files(__package__).joinpath("company_model.yaml"), FEATURES)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 
@@ -19,7 +19,6 @@ from lead_mining.matching.likeness import (
     FEATURES,
     Profile,
     describe,
-    elsewhere_is_another,
     model,
     normalised_place,
     normalised_zip,
@@ -61,26 +60,6 @@ class _Near(NamedTuple):
         return Lookalike(candidate_id, f"{self.model} {self.record_id}", round(self.likely, 3), why)
 
 
-class _Block:
-    """Candidates whose names share a block, by place: most of a large block is ruled out without being looked at."""
-
-    def __init__(self) -> None:
-        self._all: list[tuple[int, Profile]] = []
-        self._by_place: dict[tuple[str, object], list[tuple[int, Profile]]] = defaultdict(list)
-
-    def add(self, candidate_id: int, its: Profile) -> None:
-        self._all.append((candidate_id, its))
-        for place in ("city", "zip", "phone"):
-            self._by_place[place, getattr(its, place)].append((candidate_id, its))
-
-    def that_may_be_like(self, mine: Profile) -> Iterable[tuple[int, Profile]]:
-        """Those of another city and another zip, with another phone number, are not; one of them twice does no harm."""
-        if mine.city is None or mine.zip is None or not elsewhere_is_another():
-            return self._all
-        places = ("city", mine.city), ("zip", mine.zip), ("phone", mine.phone), ("city", None), ("zip", None)
-        return [each for place in places if place != ("phone", None) for each in self._by_place.get(place, ())]
-
-
 # Of the pairs that share a block, those whose places do not rule it out: fields that both have count as in the model.
 # The index holds these fields; OFFSET 0 keeps the planner from reading the rows before they are needed.
 _NEAR = """
@@ -100,6 +79,7 @@ WHERE CASE k.model
         SELECT FROM lead_mining.candidate own WHERE own.run_id = %(run_id)s AND own.lead_id = k.record_id)
     ELSE EXISTS (SELECT FROM res_partner p WHERE p.id = k.record_id) END
 """
+_BLOCKS = ("block_1", "block_2")
 _HASHED = ("city", "zip", "domain", "phone")
 _EVIDENCE = "CASE WHEN b.country IS NULL THEN 0 ELSE %(same country)s END + " + " + ".join(
     f"CASE k.{field} = b.{field} WHEN true THEN %(same {field})s WHEN false THEN %(other {field})s ELSE 0 END"
@@ -107,25 +87,39 @@ _EVIDENCE = "CASE WHEN b.country IS NULL THEN 0 ELSE %(same country)s END + " + 
 )
 
 
-def find_lookalikes(conn: Connection, run_id: int, companies: Sequence[tuple[int, Company]]) -> Iterator[Lookalike]:
-    """The candidates, given as (id, company) in the provider's order, that are like a company of the CRM or like an
-    earlier one of them that is not itself like another: the likeliest, from the model's threshold on.
+# The same within a batch: pairs of candidates that share a block, the earlier one as what the later may be like.
+_BATCH = """
+CREATE TEMPORARY TABLE batch_company (
+    candidate_id bigint, name text, country text, city bigint, zip bigint, domain bigint, phone bigint,
+    block_1 bigint, block_2 bigint
+) ON COMMIT DROP
+"""
+_NEAR_IN_BATCH = """
+SELECT b.candidate_id, b.name, b.country, b.city, b.zip, b.domain, b.phone,
+       k.candidate_id, k.name, k.country, k.city, k.zip, k.domain, k.phone
+FROM batch_company b
+JOIN batch_company k ON k.{column} = b.{column} AND k.candidate_id < b.candidate_id
+WHERE {evidence} >= %(needed)s
+"""
 
-    Reads only; the CRM as of the last `crm_index.refresh`.
+
+def find_lookalikes(
+    conn: Connection, run_id: int, chunks: Iterable[Sequence[tuple[int, Company]]]
+) -> Iterator[Lookalike]:
+    """The candidates, given as (id, company) with ids in the provider's order, that are like a company of the CRM, or
+    like an earlier one of them that is not itself like another: the likeliest, from the model's threshold on.
+
+    To be called in a transaction. Reads only; the CRM as of the last `crm_index.refresh`.
     """
-    kept: dict[str, _Block] = defaultdict(_Block)
-    for first in range(0, len(companies), _AT_ONCE):
-        profiles = {id_: profile(company) for id_, company in companies[first : first + _AT_ONCE]}
-        in_crm = _like_the_crm(conn, run_id, profiles)
-        for candidate_id, mine in profiles.items():
-            own_blocks = name_blocks(mine.name, mine.country or "")
-            earlier = (each for block in own_blocks for each in kept[block].that_may_be_like(mine))
-            found = in_crm.get(candidate_id) or _like_an_earlier_one(candidate_id, mine, earlier)
-            if found:
-                yield found
-                continue
-            for block in own_blocks:
-                kept[block].add(candidate_id, mine)
+    conn.execute(_BATCH)
+    for chunk in chunks:
+        for first in range(0, len(chunk), _AT_ONCE):
+            batch = _hashed(conn, {id_: profile(company) for id_, company in chunk[first : first + _AT_ONCE]})
+            in_crm = _like_the_crm(conn, run_id, batch)
+            yield from in_crm.values()
+            _remember(conn, {id_: each for id_, each in batch.items() if id_ not in in_crm})
+    yield from _like_earlier_ones(conn)
+    conn.execute("DROP TABLE batch_company")
 
 
 def profile(company: Company) -> Profile:
@@ -141,51 +135,88 @@ def profile(company: Company) -> Profile:
     )
 
 
-def _like_the_crm(conn: Connection, run_id: int, profiles: dict[int, Profile]) -> dict[int, Lookalike]:
-    hashes = _hashes(conn, {getattr(mine, field) for mine in profiles.values() for field in _HASHED})
-    hashed = {
-        candidate_id: Profile(mine.name, mine.country, *(hashes.get(getattr(mine, field)) for field in _HASHED))
-        for candidate_id, mine in profiles.items()
+class _Hashed(NamedTuple):
+    """A profile with its values hashed, and the hashes of its name's blocks, as `known_company` has them."""
+
+    profile: Profile
+    blocks: tuple[object, ...]
+
+
+def _hashed(conn: Connection, profiles: dict[int, Profile]) -> dict[int, _Hashed]:
+    blocks = {id_: name_blocks(mine.name, mine.country or "") for id_, mine in profiles.items()}
+    values = {getattr(mine, field) for mine in profiles.values() for field in _HASHED}
+    values.update(block for each in blocks.values() for block in each)
+    hashes: dict[object, object] = dict(
+        conn.execute("SELECT v, hashtextextended(v, 0) FROM unnest(%s::text[]) AS v", [list(values)]).fetchall()
+    )
+    return {
+        id_: _Hashed(
+            Profile(mine.name, mine.country, *(hashes.get(getattr(mine, field)) for field in _HASHED)),
+            tuple(hashes[block] for block in blocks[id_]),
+        )
+        for id_, mine in profiles.items()
     }
+
+
+def _parameters() -> dict[str, object]:
+    """Of the evidence: the model's weights, and what they have to come to."""
+    return {"needed": places_must_reach(), **dict(zip(FEATURES, model().weights, strict=True))}
+
+
+def _like_the_crm(conn: Connection, run_id: int, batch: dict[int, _Hashed]) -> dict[int, Lookalike]:
     probed = [
         (candidate_id, country, block)
-        for candidate_id, mine in profiles.items()
+        for candidate_id, (mine, _) in batch.items()
         for country in {mine.country, None}  # also where the CRM does not say which country
         for block in name_blocks(mine.name, country or "")
     ]
-    parameters = {
+    parameters = _parameters() | {
         "run_id": run_id,
         "candidates": [candidate_id for candidate_id, _, _ in probed],
         "country": [country for _, country, _ in probed],
         "blocks": [block for _, _, block in probed],
-        "needed": places_must_reach(),
-        **{field: [getattr(hashed[candidate_id], field) for candidate_id, _, _ in probed] for field in _HASHED},
-        **dict(zip(FEATURES, model().weights, strict=True)),
+        **{field: [getattr(batch[candidate_id].profile, field) for candidate_id, _, _ in probed] for field in _HASHED},
     }
     found: dict[int, _Near] = {}
-    for column in ("block_1", "block_2"):
-        query = _NEAR.format(column=column, evidence=_EVIDENCE).encode()
-        with conn.transaction(), conn.cursor(f"near_{column}") as cursor:  # the server's: memory does not grow with it
-            cursor.itersize = 10_000
-            for candidate_id, record_model, record_id, name, *places in cursor.execute(query, parameters):
-                mine, theirs = hashed[candidate_id], Profile(tuple(name.split()), *places)
-                near = _Near(record_model, record_id, probability(mine, theirs), theirs)
-                if near.beats(found.get(candidate_id)):
-                    found[candidate_id] = near
-    return {candidate_id: near.of(candidate_id, hashed[candidate_id]) for candidate_id, near in found.items()}
+    for column in _BLOCKS:
+        for candidate_id, record_model, record_id, name, *places in _rows(conn, _NEAR, column, parameters):
+            mine, theirs = batch[candidate_id].profile, Profile(tuple(name.split()), *places)
+            near = _Near(record_model, record_id, probability(mine, theirs), theirs)
+            if near.beats(found.get(candidate_id)):
+                found[candidate_id] = near
+    return {candidate_id: near.of(candidate_id, batch[candidate_id].profile) for candidate_id, near in found.items()}
 
 
-def _like_an_earlier_one(candidate_id: int, mine: Profile, others: Iterable[tuple[int, Profile]]) -> Lookalike | None:
-    best = None
-    for other, theirs in others:
-        near = _Near("candidate", other, probability(mine, theirs), theirs)
-        if near.beats(best):
-            best = near
-    return best and best.of(candidate_id, mine)
+def _remember(conn: Connection, batch: dict[int, _Hashed]) -> None:
+    """For comparison with later ones; who has no name cannot be compared."""
+    with conn.cursor() as cursor, cursor.copy("COPY batch_company FROM STDIN") as copy:
+        for candidate_id, (mine, blocks) in batch.items():
+            if blocks:
+                copy.write_row((candidate_id, " ".join(mine.name), *mine[1:], *blocks))
 
 
-def _hashes(conn: Connection, values: set[object]) -> dict[object, object]:
-    """As `known_company` has them."""
-    return dict(
-        conn.execute("SELECT v, hashtextextended(v, 0) FROM unnest(%s::text[]) AS v", [list(values)]).fetchall()
-    )
+def _like_earlier_ones(conn: Connection) -> Iterator[Lookalike]:
+    conn.execute("ANALYZE batch_company")
+    likely: dict[int, list[tuple[_Near, Profile]]] = defaultdict(list)
+    for column in _BLOCKS:
+        for row in _rows(conn, _NEAR_IN_BATCH, column, _parameters()):
+            (mine_id, name, *places), (other_id, other_name, *other_places) = row[:7], row[7:]
+            mine, theirs = Profile(tuple(name.split()), *places), Profile(tuple(other_name.split()), *other_places)
+            near = _Near("candidate", other_id, probability(mine, theirs), theirs)
+            if near.beats(None):
+                likely[mine_id].append((near, mine))
+    turned_down: set[int] = set()
+    for candidate_id in sorted(likely):
+        left = [pair for pair in likely[candidate_id] if pair[0].record_id not in turned_down]
+        if left:
+            turned_down.add(candidate_id)
+            near, mine = min(left, key=lambda pair: (-pair[0].likely, pair[0].record_id))
+            yield near.of(candidate_id, mine)
+
+
+def _rows(conn: Connection, query: str, column: str, parameters: dict[str, object]) -> Iterator[tuple[Any, ...]]:
+    """Of a cursor of the server's: memory does not grow with them."""
+    text = query.format(column=column, evidence=_EVIDENCE).encode()
+    with conn.transaction(), conn.cursor(f"near_{column}") as cursor:
+        cursor.itersize = 10_000
+        yield from cursor.execute(text, parameters)

@@ -17,9 +17,9 @@ def runs_page(runs: Sequence[tuple[str, dt.datetime]]) -> str:
 
 
 def run_page(
-    name: str, results: Sequence[SuiteResult], pages: Mapping[SuiteName, str], rejected_rows: str | None
+    name: str, results: Sequence[SuiteResult], pages: Mapping[SuiteName, Sequence[str]], rejected_rows: str | None
 ) -> str:
-    """The index of a run's Data Docs, rule by rule. `pages`: Great Expectations' page of each suite, relative to it;
+    """The index of a run's Data Docs, rule by rule. `pages`: Great Expectations' own of each suite, relative to it;
     `rejected_rows`: a link that ends where the name of a rule belongs.
     """
     return render(

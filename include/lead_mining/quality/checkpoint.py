@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from great_expectations import Checkpoint, ExpectationSuite, ValidationDefinition
 from great_expectations.checkpoint.actions import ActionContext, UpdateDataDocsAction, ValidationAction
 from great_expectations.checkpoint.checkpoint import CheckpointResult
-from great_expectations.core import ExpectationSuiteValidationResult
+from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +43,13 @@ def run(
         batch_parameters={"dataframe": frame}, expectation_parameters=dict(parameters)
     )
     return next(iter(found.run_results.values()))
+
+
+def name_of(result: ExpectationValidationResult) -> str:
+    """The name of the rule that a result is of."""
+    assert result.expectation_config
+    assert result.expectation_config.meta
+    return str(result.expectation_config.meta["name"])
 
 
 class PublishWithoutValues(UpdateDataDocsAction):

@@ -18,7 +18,7 @@ from lead_mining.exceptions import QualityError
 from lead_mining.providers.base import Company, Contact, Query
 from lead_mining.quality.data_docs import SITE, Site, new_context
 from lead_mining.quality.frames import companies_frame, contacts_frame, leads_frame
-from lead_mining.quality.results import RuleResult, SuiteResult
+from lead_mining.quality.results import RuleResult, SuiteResult, in_all
 from lead_mining.quality.rules import (
     CONDITIONS,
     Rule,
@@ -59,43 +59,48 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True)
-class QualityReport:
-    """What the suites found: failures in the order of the candidates, figures by suite, and the run's Data Docs."""
+class Checks:
+    """The checking of a run, a chunk of its candidates after the other, with Data Docs of all.
 
-    failures: list[Failure]
-    results: list[SuiteResult]
-    docs_index: Path
-
-
-def check_candidates(
-    candidates: Sequence[tuple[int, Company]],
-    request: MiningRequest,
-    lead_of: LeadOf,
-    docs: Path,
-    run_name: str,
-    rejected_rows: str | None = None,
-) -> QualityReport:
-    """Judge candidates, given as (id, company), by the suites `company`, `contact` and `lead`.
-
-    Data Docs are written to a folder of `docs` named after `run_name`, in place of what an earlier check wrote there;
-    `rejected_rows` as in `Site.publish`. Raises QualityError where a suite cannot be read or an expectation cannot be
-    evaluated.
+    Data Docs are written to a folder of `docs` named after `run_name`, in place of what an earlier check wrote there,
+    once they are published; `with` removes what was not.
     """
-    from lead_mining.quality.checkpoint import PublishWithoutValues
 
-    site = Site(docs, run_name)
-    try:
+    def __init__(self, request: MiningRequest, lead_of: LeadOf, docs: Path, run_name: str) -> None:
+        self._request, self._lead_of = request, lead_of
+        self._site = Site(docs, run_name)
+        self._found: list[SuiteResult] = []
+
+    def __enter__(self) -> Checks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._site.discard()
+
+    def judge(self, candidates: Sequence[tuple[int, Company]]) -> list[Failure]:
+        """The failures of candidates, given as (id, company), by the suites `company`, `contact` and `lead`.
+
+        In the order of the candidates. Raises QualityError where a suite cannot be read or an expectation cannot be
+        evaluated.
+        """
+        from lead_mining.quality.checkpoint import PublishWithoutValues
+
         publish = PublishWithoutValues(name="publish", site_names=[SITE])
-        failures, results = _judge(site.context, candidates, request, lead_of, [publish])
-        index = site.publish(results, rejected_rows)
-    finally:
-        site.discard()
-    return QualityReport(failures, results, index)
+        failures, results = _judge(self._site.new_context(), candidates, self._request, self._lead_of, [publish])
+        self._found += results
+        return failures
+
+    def publish(self, rejected_rows: str | None = None) -> tuple[list[SuiteResult], Path]:
+        """The figures of each suite that had something to judge, and the Data Docs' index.
+
+        `rejected_rows`: as in `Site.publish`.
+        """
+        results = in_all(self._found)
+        return results, self._site.publish(results, rejected_rows)
 
 
 def find_failures(candidates: Sequence[tuple[int, Company]], request: MiningRequest, lead_of: LeadOf) -> list[Failure]:
-    """As `check_candidates`, without Data Docs."""
+    """As `Checks.judge`, without Data Docs."""
     return _judge(new_context(), candidates, request, lead_of)[0]
 
 
@@ -225,27 +230,23 @@ def _run_suite(
 
     judged = frame[_judged_columns(rules, list(frame.columns))]  # every further column costs time
     found = checkpoint.run(context, expectation_suite(suite, rules), judged, parameters, actions)
-    by_name = {rule.name: rule for rule in rules}
+    by_name = {checkpoint.name_of(result): result for result in found.results}
     ids = frame["candidate_id"].tolist()
     contact_indexes = frame["contact_index"].tolist() if suite.name == "contact" else [None] * len(frame)
     failures: list[Failure] = []
     of_rules: list[RuleResult] = []
     turned_down: set[int] = set()
-    for one in found.results:
-        assert one.expectation_config
-        assert one.expectation_config.meta
-        rule = by_name[one.expectation_config.meta["name"]]
+    for rule in rules:
         values = frame[rule.columns[0]].tolist()
-        rows = _failed_rows(one, rule.where)
+        rows = _failed_rows(by_name[rule.name], rule.where)
         failures += [
             Failure(ids[row], contact_indexes[row], rule.name, rule.field, _shortened(values[row]), *rule.verdict)
             for row in rows
         ]
-        of_rules.append(RuleResult(rule, one.result["element_count"], len(rows)))
+        of_rules.append(RuleResult(rule, by_name[rule.name].result["element_count"], len(rows)))
         if rule.severity == "reject":
             turned_down.update(rows)
     checked = len(frame)
-    of_rules.sort(key=lambda one: rules.index(one.rule))
     return failures, SuiteResult(suite.name, suite.version, checked, checked - len(turned_down), of_rules)
 
 

@@ -66,7 +66,10 @@ class Site:
         self._docs = docs
         self._new = Path(tempfile.mkdtemp(prefix=".new-", dir=docs))
         self._new.chmod(0o755)  # mkdtemp's 0700 would lock out a web server of another user
-        self.context = new_context(self._new)
+
+    def new_context(self) -> EphemeralDataContext:
+        """One that publishes to the site, for one chunk."""
+        return new_context(self._new)
 
     def publish(self, results: Sequence[SuiteResult], rejected_rows: str | None = None) -> Path:
         """Put the site in its place, and return its index page.
@@ -78,9 +81,10 @@ class Site:
             if asset.name not in _KEPT_ASSETS:
                 asset.unlink()
         pages = {
-            result.suite: next((self._new / "validations" / result.suite).rglob("*.html"))
-            .relative_to(self._new)
-            .as_posix()
+            result.suite: sorted(
+                page.relative_to(self._new).as_posix()
+                for page in (self._new / "validations" / result.suite).rglob("*.html")
+            )
             for result in results
         }
         index = data_docs.run_page(self.name, results, pages, rejected_rows)

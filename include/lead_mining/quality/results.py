@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from psycopg import Connection
@@ -30,6 +30,22 @@ class SuiteResult:
     checked: int
     passed: int
     rules: Sequence[RuleResult]
+
+
+def in_all(results: Iterable[SuiteResult]) -> list[SuiteResult]:
+    """The figures of several chunks as one, by suite, in the order in which suites and rules first come."""
+    sums: dict[SuiteName, SuiteResult] = {}
+    for one in results:
+        known = sums.setdefault(one.suite, SuiteResult(one.suite, one.version, 0, 0, []))
+        rules = {each.rule.name: each for each in known.rules}
+        for each in one.rules:
+            before = rules.get(each.rule.name, RuleResult(each.rule, 0, 0))
+            added = RuleResult(each.rule, before.checked + each.checked, before.failed + each.failed)
+            rules[each.rule.name] = added
+        sums[one.suite] = SuiteResult(
+            one.suite, one.version, known.checked + one.checked, known.passed + one.passed, list(rules.values())
+        )
+    return list(sums.values())
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import tqdm
 from lead_mining import judging, pipeline
 from lead_mining.providers.base import Company, Contact
 from lead_mining.providers.odoo_iap import OdooIap
-from lead_mining.quality import checks
+from lead_mining.quality.checks import Checks
 from lead_mining.request import MiningRequest
 
 PAGE_SIZE = 2  # more than one page for few leads
@@ -71,9 +71,10 @@ def warm_up() -> None:
     """Import and fill all that the first validation of a process would, without starting a thread."""
     tqdm.tqdm.monitor_interval = 0  # else Great Expectations' progress bars start one
     company = Company(name="Example", domain="company.example", contacts=(Contact(full_name="Someone"),))
-    with tempfile.TemporaryDirectory() as folder:
-        request = MiningRequest.parse({"countries": ["US"]})
-        checks.check_candidates([(1, company)], request, judging.lead_of, Path(folder), "warm-up")
+    request = MiningRequest.parse({"countries": ["US"]})
+    with tempfile.TemporaryDirectory() as folder, Checks(request, judging.lead_of, Path(folder), "warm-up") as quality:
+        quality.judge([(1, company)])
+        quality.publish()
     threads = Path("/proc/self/task")
     assert not threads.exists() or len(list(threads.iterdir())) == 1, "a fork has one thread: locks of others stay shut"
 

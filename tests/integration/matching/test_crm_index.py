@@ -112,8 +112,11 @@ def test_what_was_under_way_at_the_last_look_is_noticed_once_it_is_there(
 def test_a_restored_copy_of_the_database_is_looked_at_anew(conn: psycopg.Connection) -> None:
     lead = add_lead(conn, partner_name="Acme")
     crm_index.refresh(conn)
-    conn.execute("UPDATE lead_mining.known_company SET name = 'as of the dump' WHERE record_id = %s", [lead])
-    conn.execute("UPDATE lead_mining.known_company SET digest = 0 WHERE record_id = %s", [lead])
+    conn.execute(
+        "UPDATE lead_mining.known_company SET name = 'as of the dump' WHERE model = 'crm.lead' AND record_id = %s",
+        [lead],
+    )
+    conn.execute("UPDATE lead_mining.known_company SET digest = 0 WHERE model = 'crm.lead' AND record_id = %s", [lead])
     assert crm_index.refresh(conn) == 0
     # restored rows are written by other transactions than those that they tell of
     conn.execute("UPDATE lead_mining.known_company_state SET written_by = written_by - 1")

@@ -16,7 +16,7 @@ ACME = Company(name="Acme Tools GmbH", country_code="DE", city="Berlin", zip="10
 
 def lookalikes(crm: psycopg.Connection, *companies: Company) -> list[Lookalike]:
     crm_index.refresh(crm)
-    return list(find_lookalikes(crm, 0, list(enumerate(companies, 1))))
+    return sorted(find_lookalikes(crm, 0, [list(enumerate(companies, 1))]), key=lambda like: like.candidate_id)
 
 
 def germany(crm: psycopg.Connection) -> int:
@@ -85,6 +85,6 @@ def test_statements_do_not_grow_with_the_candidates(crm: psycopg.Connection) -> 
     counts = []
     for companies in (few, many):
         with counted_statements(crm) as statements:
-            list(find_lookalikes(crm, 0, companies))
+            list(find_lookalikes(crm, 0, [companies]))
         counts.append(len(statements))
-    assert counts[0] == counts[1] <= 4
+    assert counts == [5, 5]  # a table made and dropped, hashes, the batch stored and counted; cursors beside

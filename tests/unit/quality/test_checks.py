@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from quality_checks import Report, check_candidates
 
 from lead_mining.exceptions import QualityError
 from lead_mining.judging import lead_of
 from lead_mining.providers.base import Company, Contact
 from lead_mining.quality import checks, rules
-from lead_mining.quality.checks import QualityReport, check_candidates, check_survivors
+from lead_mining.quality.checks import Checks, check_survivors
 from lead_mining.quality.data_docs import site_name
 from lead_mining.request import MiningRequest
 
+HELPERS = Path(__file__).parents[2] / "helpers"
 REQUEST = MiningRequest.parse({"countries": ["US"]})
 PEOPLE = MiningRequest.parse(
     {"countries": ["US"], "search_type": "people", "preferred_role": "CEO", "filter_on_size": True}
@@ -30,14 +32,14 @@ def company(**fields: Any) -> Company:
     return Company(**good | fields)
 
 
-def failed(report: QualityReport) -> dict[str, int]:
+def failed(report: Report) -> dict[str, int]:
     """How many rows broke each rule, of those that some did."""
     return {one.rule.name: one.failed for result in report.results for one in result.rules if one.failed}
 
 
 def test_all_of_5000_failing_rows_are_known(tmp_path: Path) -> None:
     candidates = [(i, company(country_code="FR", name=f"C {i}")) for i in range(1, 5001)]
-    report = check_candidates(candidates, REQUEST, lead_of, tmp_path, "run-1")
+    report = check_candidates(candidates, REQUEST, tmp_path, "run-1")
     assert [f.candidate_id for f in report.failures] == list(range(1, 5001))
     assert failed(report) == {"country_was_asked_for": 5000}
     assert [(one.suite, one.checked, one.passed) for one in report.results] == [
@@ -49,20 +51,18 @@ def test_all_of_5000_failing_rows_are_known(tmp_path: Path) -> None:
 def test_failures_come_in_the_order_of_the_candidates(tmp_path: Path) -> None:
     bad = Contact(full_name=None, email="x")
     candidates = [(9, company(name="<b>")), (3, company(domain=None, contacts=(bad, bad))), (7, company(domain="x"))]
-    found = [
-        (f.candidate_id, f.contact_index) for f in check_candidates(candidates, PEOPLE, lead_of, tmp_path, "r").failures
-    ]
+    found = [(f.candidate_id, f.contact_index) for f in check_candidates(candidates, PEOPLE, tmp_path, "r").failures]
     assert [place for i, place in enumerate(found) if place not in found[:i]] == [(9, None), (3, None), (3, 0), (3, 1), (7, None)]  # fmt: skip
 
 
 def test_nothing_to_check_is_no_failure(tmp_path: Path) -> None:
-    report = check_candidates([], REQUEST, lead_of, tmp_path, "run-1")
+    report = check_candidates([], REQUEST, tmp_path, "run-1")
     assert (report.failures, report.results) == ([], [])
     assert "There was nothing to check" in report.docs_index.read_text()
 
 
 def test_a_company_of_nothing_but_nulls_is_judged(tmp_path: Path) -> None:
-    report = check_candidates([(1, Company())], PEOPLE, lead_of, tmp_path, "run-1")
+    report = check_candidates([(1, Company())], PEOPLE, tmp_path, "run-1")
     assert {f.rule for f in report.failures if f.severity == "reject"} == {
         "company_has_a_name",
         "country_is_known",
@@ -84,7 +84,7 @@ def test_data_docs_show_counts_but_nobodys_data(tmp_path: Path) -> None:
     email, name, phone, markup, host, role = PERSONAL
     twice = Contact(full_name=name, phone=phone, role=role)
     bad = company(name=markup, domain=host, emails=(email,), phones=(phone,), employees=9_999, contacts=(twice, twice))
-    report = check_candidates([(1, bad), (2, company(country_code="FR"))], PEOPLE, lead_of, tmp_path, "run-1")
+    report = check_candidates([(1, bad), (2, company(country_code="FR"))], PEOPLE, tmp_path, "run-1")
     assert {f.value for f in report.failures} >= {email, name, phone, markup, host, role}  # so they were found
     pages = list(report.docs_index.parent.rglob("*.html"))
     assert len(pages) == 7
@@ -99,7 +99,7 @@ def test_data_docs_show_counts_but_nobodys_data(tmp_path: Path) -> None:
 
 def test_data_docs_open_without_a_network_and_link_to_the_pages(tmp_path: Path) -> None:
     report = check_candidates(
-        [(1, company(domain=None, contacts=(Contact(full_name="A"),)))], PEOPLE, lead_of, tmp_path, "run-1"
+        [(1, company(domain=None, contacts=(Contact(full_name="A"),)))], PEOPLE, tmp_path, "run-1"
     )
     assert report.docs_index == tmp_path / "run-1" / "index.html"
     text = report.docs_index.read_text()
@@ -118,7 +118,7 @@ def test_data_docs_open_without_a_network_and_link_to_the_pages(tmp_path: Path) 
 
 def test_a_second_check_replaces_the_docs_of_the_first(tmp_path: Path) -> None:
     for name in ("<b>x</b>", "fine"):
-        report = check_candidates([(1, company(name=name))], REQUEST, lead_of, tmp_path, "run-1")
+        report = check_candidates([(1, company(name=name))], REQUEST, tmp_path, "run-1")
     assert [path.name for path in tmp_path.iterdir()] == ["run-1"]
     assert len(list((tmp_path / "run-1" / "validations").rglob("*.html"))) == 2
     assert failed(report) == {}
@@ -146,24 +146,24 @@ def test_an_expectation_that_cannot_run_is_an_error_and_leaves_nothing(
     real = checks.companies_frame
     monkeypatch.setattr(checks, "companies_frame", lambda *args: real(*args).assign(employees="many"))
     with pytest.raises(QualityError, match=r"\(size_was_asked_for\): the rule could not be evaluated"):
-        check_candidates([(1, company())], PEOPLE, lead_of, tmp_path, "run-1")
+        check_candidates([(1, company())], PEOPLE, tmp_path, "run-1")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_only_the_docs_are_written_and_nothing_is_printed(tmp_path: Path) -> None:
     """In a fresh process, with a home, a temporary folder and a working folder of its own, and no network."""
     code = f"""
-import socket
+import socket, sys
 def refuse(*args): raise AssertionError("a connection was opened")
 socket.socket.connect = refuse
 socket.getaddrinfo = refuse
 from pathlib import Path
-from lead_mining.judging import lead_of
+sys.path.insert(0, {str(HELPERS)!r})
+from quality_checks import check_candidates
 from lead_mining.providers.base import Company
-from lead_mining.quality.checks import check_candidates
 from lead_mining.request import MiningRequest
 company = Company(name="Acme", domain="müller.de", emails=("a@acme.com",), phones=("+44 20 7946 0018",))
-check_candidates([(1, company)], MiningRequest.parse({{"countries": ["US"]}}), lead_of, Path({str(tmp_path / "docs")!r}), "run-1")
+check_candidates([(1, company)], MiningRequest.parse({{"countries": ["US"]}}), Path({str(tmp_path / "docs")!r}), "run-1")
 """
     folders = {name: tmp_path / name for name in ("home", "tmp", "work", "docs")}
     for folder in folders.values():
@@ -206,3 +206,36 @@ def test_a_wrong_suite_file_says_where_and_what(change: dict[str, Any], message:
     with pytest.raises(QualityError, match=re.escape(message)) as error:
         rules._rule(config, "company.yaml, expectation 7")
     assert "company.yaml, expectation 7" in str(error.value)
+
+
+def test_chunks_are_one_run_with_one_set_of_figures(tmp_path: Path) -> None:
+    with Checks(REQUEST, lead_of, tmp_path, "run-1") as quality:
+        first = quality.judge([(1, company()), (2, company(country_code="FR"))])
+        second = quality.judge([(3, company(country_code="FR", domain=None)), (4, company(domain="x"))])
+        results, index = quality.publish("../../rows?rule=")
+    assert [f.candidate_id for f in first] == [2]
+    assert [(f.candidate_id, f.rule) for f in second] == [
+        (3, "domain_is_known"),
+        (3, "country_was_asked_for"),
+        (3, "lead_can_be_reached"),
+        (4, "domain_is_well_formed"),
+    ]
+    assert [(one.suite, one.checked, one.passed) for one in results] == [("company", 4, 1), ("lead", 4, 4)]
+    assert failed(Report([], results, index)) == {
+        "domain_is_well_formed": 1,
+        "domain_is_known": 1,
+        "country_was_asked_for": 2,
+        "lead_can_be_reached": 1,
+    }
+    text = index.read_text()
+    assert '<a href="../../rows?rule=country_was_asked_for">2</a> of 4' in text
+    pages = re.findall(r'href="(validations/company/[^"]+)"', text)
+    assert len(set(pages)) == 2
+    assert all((index.parent / page).is_file() for page in pages)
+
+
+def test_what_was_not_published_leaves_nothing(tmp_path: Path) -> None:
+    with Checks(REQUEST, lead_of, tmp_path, "run-1") as quality:
+        quality.judge([(1, company())])
+        assert [path.name[:5] for path in tmp_path.iterdir()] == [".new-"]
+    assert list(tmp_path.iterdir()) == []

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from quality_checks import check_candidates
 
 from lead_mining.exceptions import QualityError
 from lead_mining.judging import lead_of
 from lead_mining.providers.base import Company, Contact
-from lead_mining.quality.checks import check_candidates, check_own_rules, find_failures
+from lead_mining.quality.checks import check_own_rules, find_failures
 from lead_mining.quality.rules import own_files, suites_that_hold
 from lead_mining.request import MiningRequest
 
@@ -67,7 +68,7 @@ def test_it_counts_in_the_figures_and_in_the_version(folder: Path, tmp_path: Pat
     plain = suites_that_hold()["company"].version
     write(folder, POSTCODE)
     rows = list(enumerate([company("US", "AB"), company("DE", "10115"), company("DE", "x")]))
-    report = check_candidates(rows, REQUEST, lead_of, tmp_path / "docs", "run-1")
+    report = check_candidates(rows, REQUEST, tmp_path / "docs", "run-1")
     (of_companies, _) = report.results
     assert re.fullmatch(rf"{plain}\+[0-9a-f]{{6}}", of_companies.version)
     (own,) = [one for one in of_companies.rules if one.rule.name == "german_postcode_has_five_digits"]

@@ -6,10 +6,10 @@ import datetime as dt
 from typing import Any, NamedTuple
 
 import pytest
+from quality_checks import check_candidates
 
-from lead_mining.judging import lead_of
 from lead_mining.providers.base import Company, Contact
-from lead_mining.quality.checks import Failure, check_candidates
+from lead_mining.quality.checks import Failure
 from lead_mining.quality.rules import suites_that_hold
 from lead_mining.request import MiningRequest
 
@@ -175,7 +175,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> list[Failure]:
             for passing in (0, 1)
         ]
         docs = tmp_path_factory.mktemp("docs")
-        found += check_candidates(candidates, request, lead_of, docs, f"run-{place}").failures
+        found += check_candidates(candidates, request, docs, f"run-{place}").failures
     return found
 
 
