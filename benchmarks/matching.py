@@ -134,29 +134,8 @@ def _measure(dsn: str, leads: int, number: int) -> dict[str, float]:
         params = {"countries": ["US", "DE", "FR", "GB", "CA", "IT"], "lead_number": number, "dry_run": True}
         request = MiningRequest.parse(params)
         run_id = pipeline.prepare_request(conn, f"benchmark/{number}", request.model_dump())["run_id"]
-        rows = conn.execute(
-            # every tenth is a lead with all its keys; every tenth plus one has a lead's name and place alone
-            "SELECT n, c.*, n %% 10 FROM generate_series(1, %s) n CROSS JOIN LATERAL benchmark.company("
-            " CASE WHEN n %% 10 < 2 AND %s > 0 THEN 1 + n * 37 %% %s ELSE 100000000 + n END) c",
-            [number, leads, max(leads, 1)],
-        ).fetchall()
-        companies = [
-            Company(
-                reveal_id=f"new{n}",
-                name=name,
-                domain=f"new{n}.example" if place > 1 else domain if place == 0 else None,
-                emails=() if place else (email,),
-                phones=() if place else (phone,),
-                country_code=country,
-                city=city,
-                zip=zip_code,
-            )
-            for n, name, domain, email, phone, country, city, zip_code, place in rows
-        ]
-        with conn.transaction():
-            page = Page(raw={}, records=[{}] * len(companies), charged=0, next_cursor=None)
-            candidates.store_page(conn, run_id, 1, number, page, companies)
-        del companies, rows
+        for page_number, first in enumerate(range(1, number + 1, candidates.CHUNK), 1):
+            _store_page(conn, run_id, page_number, range(first, min(first + candidates.CHUNK, number + 1)), leads)
         began = time.perf_counter()
         pipeline.validate(conn, run_id, folder)
         validated = time.perf_counter()
@@ -172,6 +151,31 @@ def _measure(dsn: str, leads: int, number: int) -> dict[str, float]:
         "possible": result["possible_duplicates"],
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def _store_page(conn: psycopg.Connection, run_id: int, page_number: int, numbers: range, leads: int) -> None:
+    """Candidates: every tenth is a lead with all its keys; the one after has a lead's name and place alone."""
+    rows = conn.execute(
+        "SELECT n, c.*, n %% 10 FROM generate_series(%s::bigint, %s) n CROSS JOIN LATERAL benchmark.company("
+        " CASE WHEN n %% 10 < 2 AND %s > 0 THEN 1 + n * 37 %% %s ELSE 100000000 + n END) c",
+        [numbers[0], numbers[-1], leads, max(leads, 1)],
+    ).fetchall()
+    companies = [
+        Company(
+            reveal_id=f"new{n}",
+            name=name,
+            domain=f"new{n}.example" if place > 1 else domain if place == 0 else None,
+            emails=() if place else (email,),
+            phones=() if place else (phone,),
+            country_code=country,
+            city=city,
+            zip=zip_code,
+        )
+        for n, name, domain, email, phone, country, city, zip_code, place in rows
+    ]
+    with conn.transaction():
+        page = Page(raw={}, records=[{}] * len(companies), charged=0, next_cursor=None)
+        candidates.store_page(conn, run_id, page_number, len(companies), page, companies)
 
 
 def _say(text: str) -> None:
