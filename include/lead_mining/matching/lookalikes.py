@@ -7,9 +7,9 @@ companies with domains of their own that differ are two, whatever their names.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from psycopg import Connection
 
@@ -79,26 +79,26 @@ WHERE CASE k.model
         SELECT FROM lead_mining.candidate own WHERE own.run_id = %(run_id)s AND own.lead_id = k.record_id)
     ELSE EXISTS (SELECT FROM res_partner p WHERE p.id = k.record_id) END
 """
-_BLOCKS = ("block_1", "block_2")
 _HASHED = ("city", "zip", "domain", "phone")
 _EVIDENCE = "CASE WHEN b.country IS NULL THEN 0 ELSE %(same country)s END + " + " + ".join(
     f"CASE k.{field} = b.{field} WHEN true THEN %(same {field})s WHEN false THEN %(other {field})s ELSE 0 END"
     for field in _HASHED
 )
 
-
-# The same within a batch: pairs of candidates that share a block, the earlier one as what the later may be like.
+# The same among earlier candidates of the batch, but for those that were turned down.
 _BATCH = """
 CREATE TEMPORARY TABLE batch_company (
-    candidate_id bigint, name text, country text, city bigint, zip bigint, domain bigint, phone bigint,
-    block_1 bigint, block_2 bigint
-) ON COMMIT DROP
+    candidate_id bigint, name text, city bigint, zip bigint, domain bigint, phone bigint, block_1 text, block_2 text
+) ON COMMIT DROP;
+CREATE INDEX ON batch_company (block_1);
+CREATE INDEX ON batch_company (block_2)
 """
 _NEAR_IN_BATCH = """
-SELECT b.candidate_id, b.name, b.country, b.city, b.zip, b.domain, b.phone,
-       k.candidate_id, k.name, k.country, k.city, k.zip, k.domain, k.phone
-FROM batch_company b
-JOIN batch_company k ON k.{column} = b.{column} AND k.candidate_id < b.candidate_id
+SELECT b.candidate_id, 'candidate', k.candidate_id, k.name, b.country, k.city, k.zip, k.domain, k.phone
+FROM unnest(%(candidates)s::bigint[], %(blocks)s::text[], %(country)s::text[], %(city)s::bigint[],
+            %(zip)s::bigint[], %(domain)s::bigint[], %(phone)s::bigint[])
+     AS b (candidate_id, block, country, city, zip, domain, phone)
+JOIN batch_company k ON k.{column} = b.block
 WHERE {evidence} >= %(needed)s
 """
 
@@ -106,19 +106,37 @@ WHERE {evidence} >= %(needed)s
 def find_lookalikes(
     conn: Connection, run_id: int, chunks: Iterable[Sequence[tuple[int, Company]]]
 ) -> Iterator[Lookalike]:
-    """The candidates, given as (id, company) with ids in the provider's order, that are like a company of the CRM, or
-    like an earlier one of them that is not itself like another: the likeliest, from the model's threshold on.
+    """The candidates, given as (id, company) in the provider's order, that are like a company of the CRM or like an
+    earlier one of them that is not itself like another: the likeliest, from the model's threshold on.
 
     To be called in a transaction. Reads only; the CRM as of the last `crm_index.refresh`.
     """
     conn.execute(_BATCH)
+    earlier = False
     for chunk in chunks:
         for first in range(0, len(chunk), _AT_ONCE):
             batch = _hashed(conn, {id_: profile(company) for id_, company in chunk[first : first + _AT_ONCE]})
-            in_crm = _like_the_crm(conn, run_id, batch)
-            yield from in_crm.values()
-            _remember(conn, {id_: each for id_, each in batch.items() if id_ not in in_crm})
-    yield from _like_earlier_ones(conn)
+            # None: the CRM does not say of all in which country they are.
+            in_crm = _nearest(conn, _NEAR, batch, lambda country: {country, None}, run_id=run_id)
+            in_batch = _nearest(conn, _NEAR_IN_BATCH, batch, lambda country: {country}) if earlier else {}
+            kept: dict[int, Profile] = {}
+            by_block: dict[str, list[int]] = defaultdict(list)
+            for candidate_id, mine in batch.items():
+                near = in_crm.get(candidate_id)
+                own_blocks = name_blocks(mine.name, mine.country or "")
+                if near is None:
+                    near = in_batch.get(candidate_id)
+                    for other in (other for block in own_blocks for other in by_block[block]):
+                        this = _Near("candidate", other, probability(mine, kept[other]), kept[other])
+                        near = this if this.beats(near) else near
+                if near:
+                    yield near.of(candidate_id, mine)
+                    continue
+                kept[candidate_id] = mine
+                for block in own_blocks:
+                    by_block[block].append(candidate_id)
+            _remember(conn, kept)
+            earlier = True
     conn.execute("DROP TABLE batch_company")
 
 
@@ -135,88 +153,62 @@ def profile(company: Company) -> Profile:
     )
 
 
-class _Hashed(NamedTuple):
-    """A profile with its values hashed, and the hashes of its name's blocks, as `known_company` has them."""
-
-    profile: Profile
-    blocks: tuple[object, ...]
-
-
-def _hashed(conn: Connection, profiles: dict[int, Profile]) -> dict[int, _Hashed]:
-    blocks = {id_: name_blocks(mine.name, mine.country or "") for id_, mine in profiles.items()}
+def _hashed(conn: Connection, profiles: dict[int, Profile]) -> dict[int, Profile]:
+    """The profiles with hashes in the place of values, as `known_company` has them."""
     values = {getattr(mine, field) for mine in profiles.values() for field in _HASHED}
-    values.update(block for each in blocks.values() for block in each)
     hashes: dict[object, object] = dict(
         conn.execute("SELECT v, hashtextextended(v, 0) FROM unnest(%s::text[]) AS v", [list(values)]).fetchall()
     )
     return {
-        id_: _Hashed(
-            Profile(mine.name, mine.country, *(hashes.get(getattr(mine, field)) for field in _HASHED)),
-            tuple(hashes[block] for block in blocks[id_]),
-        )
+        id_: Profile(mine.name, mine.country, *(hashes.get(getattr(mine, field)) for field in _HASHED))
         for id_, mine in profiles.items()
     }
 
 
-def _parameters() -> dict[str, object]:
-    """Of the evidence: the model's weights, and what they have to come to."""
-    return {"needed": places_must_reach(), **dict(zip(FEATURES, model().weights, strict=True))}
-
-
-def _like_the_crm(conn: Connection, run_id: int, batch: dict[int, _Hashed]) -> dict[int, Lookalike]:
+def _nearest(
+    conn: Connection,
+    query: str,
+    batch: dict[int, Profile],
+    countries: Callable[[str | None], set[str | None]],
+    **more: object,
+) -> dict[int, _Near]:
+    """By candidate, the likeliest of what the query finds by the blocks of its name in the countries of its own."""
     probed = [
-        (candidate_id, country, block)
-        for candidate_id, (mine, _) in batch.items()
-        for country in {mine.country, None}  # also where the CRM does not say which country
+        (candidate_id, mine, country, block)
+        for candidate_id, mine in batch.items()
+        for country in countries(mine.country)
         for block in name_blocks(mine.name, country or "")
     ]
-    parameters = _parameters() | {
-        "run_id": run_id,
-        "candidates": [candidate_id for candidate_id, _, _ in probed],
-        "country": [country for _, country, _ in probed],
-        "blocks": [block for _, _, block in probed],
-        **{field: [getattr(batch[candidate_id].profile, field) for candidate_id, _, _ in probed] for field in _HASHED},
+    parameters = {
+        "candidates": [candidate_id for candidate_id, *_ in probed],
+        "country": [country for _, _, country, _ in probed],
+        "blocks": [block for *_, block in probed],
+        **{field: [getattr(mine, field) for _, mine, _, _ in probed] for field in _HASHED},
+        "needed": places_must_reach(),
+        **dict(zip(FEATURES, model().weights, strict=True)),
     }
     found: dict[int, _Near] = {}
-    for column in _BLOCKS:
-        for candidate_id, record_model, record_id, name, *places in _rows(conn, _NEAR, column, parameters):
-            mine, theirs = batch[candidate_id].profile, Profile(tuple(name.split()), *places)
-            near = _Near(record_model, record_id, probability(mine, theirs), theirs)
-            if near.beats(found.get(candidate_id)):
-                found[candidate_id] = near
-    return {candidate_id: near.of(candidate_id, batch[candidate_id].profile) for candidate_id, near in found.items()}
+    for column in ("block_1", "block_2"):
+        text = query.format(column=column, evidence=_EVIDENCE).encode()
+        with conn.transaction(), conn.cursor(f"near_{column}") as cursor:  # the server's: memory does not grow with it
+            cursor.itersize = 10_000
+            for candidate_id, record_model, record_id, name, *places in cursor.execute(text, parameters | more):
+                mine, theirs = batch[candidate_id], Profile(tuple(name.split()), *places)
+                near = _Near(record_model, record_id, probability(mine, theirs), theirs)
+                if near.beats(found.get(candidate_id)):
+                    found[candidate_id] = near
+    return found
 
 
-def _remember(conn: Connection, batch: dict[int, _Hashed]) -> None:
+def _remember(conn: Connection, batch: dict[int, Profile]) -> None:
     """For comparison with later ones; who has no name cannot be compared."""
-    with conn.cursor() as cursor, cursor.copy("COPY batch_company FROM STDIN") as copy:
-        for candidate_id, (mine, blocks) in batch.items():
-            if blocks:
-                copy.write_row((candidate_id, " ".join(mine.name), *mine[1:], *blocks))
-
-
-def _like_earlier_ones(conn: Connection) -> Iterator[Lookalike]:
-    conn.execute("ANALYZE batch_company")
-    likely: dict[int, list[tuple[_Near, Profile]]] = defaultdict(list)
-    for column in _BLOCKS:
-        for row in _rows(conn, _NEAR_IN_BATCH, column, _parameters()):
-            (mine_id, name, *places), (other_id, other_name, *other_places) = row[:7], row[7:]
-            mine, theirs = Profile(tuple(name.split()), *places), Profile(tuple(other_name.split()), *other_places)
-            near = _Near("candidate", other_id, probability(mine, theirs), theirs)
-            if near.beats(None):
-                likely[mine_id].append((near, mine))
-    turned_down: set[int] = set()
-    for candidate_id in sorted(likely):
-        left = [pair for pair in likely[candidate_id] if pair[0].record_id not in turned_down]
-        if left:
-            turned_down.add(candidate_id)
-            near, mine = min(left, key=lambda pair: (-pair[0].likely, pair[0].record_id))
-            yield near.of(candidate_id, mine)
-
-
-def _rows(conn: Connection, query: str, column: str, parameters: dict[str, object]) -> Iterator[tuple[Any, ...]]:
-    """Of a cursor of the server's: memory does not grow with them."""
-    text = query.format(column=column, evidence=_EVIDENCE).encode()
-    with conn.transaction(), conn.cursor(f"near_{column}") as cursor:
-        cursor.itersize = 10_000
-        yield from cursor.execute(text, parameters)
+    with (
+        conn.cursor() as cursor,
+        cursor.copy(
+            "COPY batch_company (candidate_id, name, city, zip, domain, phone, block_1, block_2) FROM STDIN"
+        ) as copy,
+    ):
+        for candidate_id, mine in batch.items():
+            if mine.name:
+                own_blocks = name_blocks(mine.name, mine.country or "")
+                copy.write_row((candidate_id, " ".join(mine.name), *mine[2:], *own_blocks))

@@ -8,6 +8,7 @@ from crm_records import add_lead
 from statement_counter import counted_statements
 
 from lead_mining.matching import crm_index
+from lead_mining.matching.likeness import probability
 from lead_mining.matching.lookalikes import Lookalike, find_lookalikes
 from lead_mining.providers.base import Company
 
@@ -87,4 +88,42 @@ def test_statements_do_not_grow_with_the_candidates(crm: psycopg.Connection) -> 
         with counted_statements(crm) as statements:
             list(find_lookalikes(crm, 0, [companies]))
         counts.append(len(statements))
-    assert counts == [5, 5]  # a table made and dropped, hashes, the batch stored and counted; cursors beside
+    assert counts == [4, 4]  # a table made and dropped, hashes, the batch stored; cursors beside
+
+
+def test_batches_are_compared_across_their_parts(crm: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    companies = [
+        ACME,
+        Company(name="Zenox Foods", country_code="DE", city="Berlin"),
+        Company(name="Acme Tools", country_code="DE", city="Berlin"),
+        Company(name="Zenox Foods", country_code="FR", city="Paris"),
+        Company(name="ACME TOOLS", country_code="DE"),
+        Company(name="Zenox Food", country_code="FR"),
+    ]
+    whole = lookalikes(crm, *companies)
+    assert [(f.candidate_id, f.duplicate_of) for f in whole] == [
+        (3, "candidate 1"),
+        (5, "candidate 1"),
+        (6, "candidate 4"),
+    ]
+    numbered = list(enumerate(companies, 1))
+    for size in (1, 2, 4):
+        monkeypatch.setattr("lead_mining.matching.lookalikes._AT_ONCE", size)
+        assert list(find_lookalikes(crm, 0, [numbered])) == whole
+        assert list(find_lookalikes(crm, 0, [numbered[:3], numbered[3:]])) == whole
+
+
+def test_a_thousand_of_one_name_are_compared_with_the_first_alone(
+    crm: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crm_index.refresh(crm)
+    compared = []
+    real = probability
+    monkeypatch.setattr("lead_mining.matching.lookalikes._AT_ONCE", 100)
+    monkeypatch.setattr(
+        "lead_mining.matching.lookalikes.probability", lambda one, other: compared.append(1) or real(one, other)
+    )
+    found = list(find_lookalikes(crm, 0, [[(n, Company(name="Acme Tools", country_code="DE")) for n in range(1000)]]))
+    assert {like.duplicate_of for like in found} == {"candidate 0"}
+    assert len(found) == 999
+    assert len(compared) <= 2 * 999  # by two blocks
