@@ -54,7 +54,12 @@ def test_service_is_watched_pinned_and_not_root(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_volumes_and_configs_are_declared(name: str) -> None:
     for mount in SERVICES[name].get("volumes", []):
-        assert mount.partition(":")[0] in COMPOSE["volumes"]
+        source = mount.partition(":")[0]
+        if source.startswith("./"):  # a folder of the project, that containers only read
+            assert (FILE.parent / source).is_dir()
+            assert mount.endswith(":ro")
+        else:
+            assert source in COMPOSE["volumes"]
     for config in SERVICES[name].get("configs", []):
         assert config["source"] in COMPOSE["configs"]
 
