@@ -137,14 +137,17 @@ def in_chunks(conn: Connection, run_id: int, state: str) -> Iterator[list[Candid
 
     What becomes of a chunk before the next is asked for changes nothing of what follows.
     """
-    last = 0
-    while rows := conn.execute(
-        "SELECT position, id, company, cost FROM lead_mining.candidate"
-        " WHERE run_id = %s AND state = %s AND position > %s ORDER BY position LIMIT %s",
-        [run_id, state, last, CHUNK],
-    ).fetchall():
-        yield [Candidate(id_, Company.model_validate(company), cost) for _, id_, company, cost in rows]
-        last = rows[-1][0]
+    last, more = 0, True
+    while more:
+        rows = conn.execute(
+            "SELECT position, id, company, cost FROM lead_mining.candidate"
+            " WHERE run_id = %s AND state = %s AND position > %s ORDER BY position LIMIT %s",
+            [run_id, state, last, CHUNK],
+        ).fetchall()
+        if rows:
+            yield [Candidate(id_, Company.model_validate(company), cost) for _, id_, company, cost in rows]
+            last = rows[-1][0]
+        more = len(rows) == CHUNK
 
 
 def set_state(conn: Connection, ids: Iterable[int], state: str) -> None:
