@@ -7,6 +7,19 @@ from urllib.parse import quote
 ROOT = "lead-mining"
 DATA_DOCS = f"{ROOT}/data-docs"
 QUALITY = f"{ROOT}/quality"
+GENERATE = f"{ROOT}/generate"
+SEARCHES = f"{ROOT}/searches"
+CREDITS = f"{ROOT}/credits"
+STATIC = f"{ROOT}/static"
+NAVIGATION = (
+    (ROOT, "Requests"),
+    (GENERATE, "Generate leads"),
+    (SEARCHES, "Saved searches"),
+    (CREDITS, "Credits"),
+    (QUALITY, "Quality"),
+    (DATA_DOCS, "Data Docs"),
+)
+"""Folder and name of the pages, in the order of the menu."""
 
 
 def data_docs_page(index: str) -> str:
@@ -17,3 +30,8 @@ def data_docs_page(index: str) -> str:
 def rejections_page(dag_id: str, run_id: str) -> str:
     """The rejections of a DAG run. `?rule=` chooses those of a rule."""
     return f"{QUALITY}/{quote(dag_id, safe='')}/{quote(run_id, safe='')}"
+
+
+def request_page(dag_id: str, run_id: str) -> str:
+    """What came of a mining request: leads with their notes, rejections, credits."""
+    return f"{ROOT}/requests/{quote(dag_id, safe='')}/{quote(run_id, safe='')}"

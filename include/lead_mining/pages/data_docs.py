@@ -5,15 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
-from lead_mining import links
-from lead_mining.pages.rendering import render, up
+from lead_mining.pages.rendering import render
 from lead_mining.quality.results import SuiteResult
 from lead_mining.quality.rules import SuiteName
 
 
-def runs_page(runs: Sequence[tuple[str, dt.datetime]]) -> str:
+def runs_page(runs: Sequence[tuple[str, dt.datetime]], up: str) -> str:
     """The runs that have Data Docs: folder and when they were written, in the order given."""
-    return render("data_docs.html.j2", up=up(links.DATA_DOCS), runs=runs, links=links)
+    return render("data_docs.html.j2", up=up, runs=runs)
 
 
 def run_page(

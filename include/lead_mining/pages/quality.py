@@ -5,16 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from lead_mining import links
 from lead_mining.pages.chart import lines
-from lead_mining.pages.rendering import render, up
+from lead_mining.pages.rendering import render
 from lead_mining.quality.results import RunQuality
 from lead_mining.quality.rules import suites_that_hold
 from lead_mining.rejections import RejectedRow
 from lead_mining.summary import RejectionCount, RunSummary
 
 
-def over_time_page(found: Sequence[RunQuality]) -> str:
+def over_time_page(found: Sequence[RunQuality], up: str) -> str:
     """Pass rates over time, as a picture and as a table, in the order given: the newest first."""
     series: dict[str, list[tuple[dt.datetime, float]]] = {}
     for one in reversed(found):
@@ -23,15 +22,16 @@ def over_time_page(found: Sequence[RunQuality]) -> str:
             points.append((one.checked_at, one.pass_rate * 100))
     enough = any(len(points) > 1 for points in series.values())
     picture = lines(series, "Companies that passed, in percent") if enough else None
-    return render("quality.html.j2", up=up(links.QUALITY), found=found, picture=picture, links=links)
+    return render("quality.html.j2", up=up, found=found, picture=picture)
 
 
-def rejections_page(run_key: str, run: RunSummary, rule: str | None, rows: Sequence[RejectedRow], most: int) -> str:
+def rejections_page(
+    run_key: str, run: RunSummary, rule: str | None, rows: Sequence[RejectedRow], most: int, up: str
+) -> str:
     """A run's rejections: how many by which rule, and rows of one rule, or of all, of which `most` were asked for."""
     return render(
         "rejections.html.j2",
-        up=up(links.QUALITY, below=1),
-        links=links,
+        up=up,
         run_key=run_key,
         run=run,
         rule=rule,

@@ -1,9 +1,14 @@
-"""What all pages have in common: templates that escape everything, without scripts and without asking another host."""
+"""What all pages have in common: templates that escape everything, and ask no other host for anything.
+
+`up` is the way from a page to Airflow's base: `../../`, say.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from lead_mining import links
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -13,13 +18,15 @@ if TYPE_CHECKING:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("lead_mining.pages"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["links"] = links
+    return environment
 
 
 def render(template: str, **values: Any) -> str:
@@ -27,11 +34,6 @@ def render(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(**values)
 
 
-def up(folder: str, below: int = 0) -> str:
-    """From a page in a folder, or so many levels below it, to Airflow's base."""
-    return "../" * (folder.count("/") + 1 + below)
-
-
-def problem(what: str) -> str:
+def problem(what: str, up: str) -> str:
     """Why there is nothing to show, and what to do."""
-    return render("problem.html.j2", what=what)
+    return render("problem.html.j2", what=what, up=up)

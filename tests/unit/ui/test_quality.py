@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from lead_mining.hooks import data_docs_folder
-
-SOURCE = Path(__file__).parents[3] / "plugins" / "lead_mining_quality.py"
-
-
-@pytest.fixture(scope="module")
-def plugin() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("lead_mining_quality", SOURCE)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def token(plugin: ModuleType) -> str:
-    """What the real auth manager gives a user who may only view."""
-    from airflow.api_fastapi.app import init_auth_manager
-    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-    from airflow.utils.db import initdb
-
-    initdb()
-    return init_auth_manager().generate_jwt(SimpleAuthManagerUser(username="vera", role="viewer"))
+from lead_mining.ui import answers
 
 
 @pytest.fixture
@@ -42,21 +18,6 @@ def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LEAD_MINING_DATA_DOCS", str(tmp_path / "docs"))
     (tmp_path / "secret.html").write_text("secret")
     return tmp_path / "docs"
-
-
-@pytest.fixture
-def anonymous(plugin: ModuleType, token: str, docs: Path) -> Iterator[TestClient]:
-    root = FastAPI()
-    root.mount(plugin.PREFIX, plugin.app)
-    with TestClient(root, base_url=f"http://airflow{plugin.PREFIX}/data-docs/", follow_redirects=False) as client:
-        yield client
-
-
-@pytest.fixture
-def viewer(anonymous: TestClient, token: str) -> TestClient:
-    """A browser that has logged in: Airflow keeps the token in a cookie."""
-    anonymous.cookies.set("_token", token)
-    return anonymous
 
 
 def write_run(docs: Path, name: str, text: str = "<h1>found</h1>", changed: int | None = None) -> None:
@@ -70,7 +31,7 @@ def write_run(docs: Path, name: str, text: str = "<h1>found</h1>", changed: int 
 @pytest.mark.parametrize("path", ["", "run-1/index.html", "run-1/", "no-such-run/index.html"])
 def test_anonymous_requests_are_refused(anonymous: TestClient, docs: Path, path: str) -> None:
     write_run(docs, "run-1")
-    response = anonymous.get(path)
+    response = anonymous.get(f"/lead-mining/data-docs/{path}")
     assert response.status_code == 401
     assert "found" not in response.text
 
@@ -79,31 +40,38 @@ def test_anonymous_requests_are_refused(anonymous: TestClient, docs: Path, path:
 def test_a_false_token_is_refused(anonymous: TestClient, docs: Path, token_given: str) -> None:
     write_run(docs, "run-1")
     anonymous.cookies.set("_token", token_given)
-    assert anonymous.get("run-1/index.html").status_code in (401, 403)
+    assert anonymous.get("/lead-mining/data-docs/run-1/index.html").status_code in (401, 403)
 
 
-def test_a_user_without_a_role_is_refused(anonymous: TestClient, docs: Path) -> None:
-    from airflow.api_fastapi.app import get_auth_manager
-    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-
+def test_a_user_without_a_role_is_refused(
+    anonymous: TestClient, token_of: Callable[[str | None], str], docs: Path
+) -> None:
     write_run(docs, "run-1")
-    nobody = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="nemo", role=None))
-    assert anonymous.get("run-1/index.html", headers={"Authorization": f"Bearer {nobody}"}).status_code == 403
+    nobody = token_of(None)
+    assert (
+        anonymous.get(
+            "/lead-mining/data-docs/run-1/index.html", headers={"Authorization": f"Bearer {nobody}"}
+        ).status_code
+        == 403
+    )
 
 
 def test_a_viewer_sees_runs_newest_first(viewer: TestClient, docs: Path) -> None:
     write_run(docs, "run-1", changed=1_700_000_000)
     write_run(docs, "run-2", changed=1_800_000_000)
     write_run(docs, ".new-abc", changed=1_900_000_000)
-    page = viewer.get("").text
+    page = viewer.get("/lead-mining/data-docs/").text
     assert page.index('href="run-2/index.html"') < page.index('href="run-1/index.html"')
     assert "2023-11-14 22:13 UTC" in page
     assert ".new-abc" not in page
 
 
-def test_a_token_in_the_header_serves_too(anonymous: TestClient, token: str, docs: Path) -> None:
+def test_a_token_in_the_header_serves_too(
+    anonymous: TestClient, token_of: Callable[[str | None], str], docs: Path
+) -> None:
     write_run(docs, "run-1")
-    response = anonymous.get("run-1/index.html", headers={"Authorization": f"Bearer {token}"})
+    token = token_of("viewer")
+    response = anonymous.get("/lead-mining/data-docs/run-1/index.html", headers={"Authorization": f"Bearer {token}"})
     assert (response.status_code, response.text) == (200, "<h1>found</h1>")
 
 
@@ -111,22 +79,22 @@ def test_a_token_in_the_header_serves_too(anonymous: TestClient, token: str, doc
 def test_without_runs_the_page_says_what_to_do(viewer: TestClient, docs: Path, made: bool) -> None:
     if made:
         docs.mkdir()
-    response = viewer.get("")
+    response = viewer.get("/lead-mining/data-docs/")
     assert response.status_code == 200
     assert "Trigger the DAG" in response.text
 
 
 def test_docs_are_served_in_a_sandbox_without_our_origin(viewer: TestClient, docs: Path) -> None:
     write_run(docs, "run-1", "<script>fetch('/api/v2/connections')</script>")
-    policy = viewer.get("run-1/index.html").headers["Content-Security-Policy"]
+    policy = viewer.get("/lead-mining/data-docs/run-1/index.html").headers["Content-Security-Policy"]
     assert policy.startswith("sandbox ")
     assert "allow-same-origin" not in policy
-    assert viewer.get("run-1/index.html").headers["X-Content-Type-Options"] == "nosniff"
+    assert viewer.get("/lead-mining/data-docs/run-1/index.html").headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_our_own_page_runs_no_script_and_escapes_names(viewer: TestClient, docs: Path) -> None:
     write_run(docs, "<img src=x onerror=alert(1)>")
-    response = viewer.get("")
+    response = viewer.get("/lead-mining/data-docs/")
     assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert "<img" not in response.text
     assert "&lt;img" in response.text
@@ -136,10 +104,10 @@ def test_our_own_page_runs_no_script_and_escapes_names(viewer: TestClient, docs:
     "path", ["../secret.html", "%2e%2e/secret.html", "run-1/../../secret.html", "run-1/%2e%2e%2f%2e%2e%2fsecret.html",
              "..%5csecret.html", "%2fetc%2fpasswd", "run-1/%00", ".new-abc/index.html", "x" * 5000]
 )  # fmt: skip
-def test_nothing_outside_the_folder_is_served(viewer: TestClient, docs: Path, plugin: ModuleType, path: str) -> None:
+def test_nothing_outside_the_folder_is_served(viewer: TestClient, docs: Path, path: str) -> None:
     write_run(docs, "run-1")
     write_run(docs, ".new-abc", "half written")
-    response = viewer.get(f"http://airflow{plugin.PREFIX}/data-docs/{path}")
+    response = viewer.get(f"/lead-mining/data-docs/{path}")
     assert response.status_code in (401, 404)
     assert "secret" not in response.text
     assert "half written" not in response.text
@@ -148,32 +116,22 @@ def test_nothing_outside_the_folder_is_served(viewer: TestClient, docs: Path, pl
 def test_a_link_out_of_the_folder_is_not_followed(viewer: TestClient, docs: Path) -> None:
     write_run(docs, "run-1")
     (docs / "run-1" / "out.html").symlink_to(docs.parent / "secret.html")
-    assert viewer.get("run-1/out.html").status_code == 404
-
-
-def test_the_menu_opens_what_is_served(plugin: ModuleType, viewer: TestClient, docs: Path) -> None:
-    (served,) = plugin.LeadMiningQualityPlugin.fastapi_apps
-    entries = plugin.LeadMiningQualityPlugin.external_views
-    assert [entry["name"] for entry in entries] == ["Data Docs", "Lead quality"]
-    paths = {route.path for route in served["app"].routes}
-    for entry in entries:
-        assert f"/{entry['href']}".removeprefix(served["url_prefix"]) in paths
-        assert "url_route" not in entry
+    assert viewer.get("/lead-mining/data-docs/run-1/out.html").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["quality/", "quality/?crm_of=lead_mining/x", "quality/lead_mining/x"])
-def test_anonymous_requests_for_the_crms_data_are_refused(anonymous: TestClient, plugin: ModuleType, path: str) -> None:
-    assert anonymous.get(f"http://airflow{plugin.PREFIX}/{path}").status_code == 401
+def test_anonymous_requests_for_the_crms_data_are_refused(anonymous: TestClient, path: str) -> None:
+    assert anonymous.get(f"/lead-mining/{path}").status_code == 401
 
 
 @pytest.mark.parametrize(
     "path", ["quality/?crm_of=lead_mining/x", "quality/?crm_of=x", "quality/lead_mining/x", "quality/x/%27%3B--"]
 )
 def test_a_run_that_airflow_does_not_know_opens_no_connection(
-    viewer: TestClient, plugin: ModuleType, monkeypatch: pytest.MonkeyPatch, path: str
+    viewer: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(plugin, "crm_connection", lambda conn_id: pytest.fail(f"{conn_id} was opened"))
-    assert viewer.get(f"http://airflow{plugin.PREFIX}/{path}").status_code == 404
+    monkeypatch.setattr(answers, "crm_connection", lambda conn_id: pytest.fail(f"{conn_id} was opened"))
+    assert viewer.get(f"/lead-mining/{path}").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -185,12 +143,12 @@ def test_a_run_that_airflow_does_not_know_opens_no_connection(
     ],
 )
 def test_a_crm_that_cannot_be_read_is_named_and_no_password_shown(
-    viewer: TestClient, plugin: ModuleType, monkeypatch: pytest.MonkeyPatch, connection: str | None, said: str
+    viewer: TestClient, monkeypatch: pytest.MonkeyPatch, connection: str | None, said: str
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_LEAD_MINING_CRM", raising=False)
     if connection:
         monkeypatch.setenv("AIRFLOW_CONN_LEAD_MINING_CRM", connection)
-    response = viewer.get(f"http://airflow{plugin.PREFIX}/quality/")
+    response = viewer.get("/lead-mining/quality/")
     assert response.status_code == 503
     assert said in response.text
     assert "u:p" not in response.text

@@ -1,0 +1,77 @@
+"""What all routes answer with: pages made from the CRM's database, with headers that keep other sites out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+import psycopg
+from airflow.models import DagRun
+from fastapi import Depends, HTTPException, Request
+from fastapi.responses import HTMLResponse
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lead_mining import links
+from lead_mining.exceptions import LeadMiningError
+from lead_mining.form_fields import CRM_CONNECTION
+from lead_mining.hooks import crm_connection
+
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+# Scripts from our own files alone, styles in the page for pictures.
+OWN_PAGE = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:;"
+    " style-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'",
+    **HEADERS,
+}
+
+log = logging.getLogger(__name__)
+
+
+def _up(request: Request) -> str:
+    scope: Mapping[str, str] = request.scope
+    airflow = scope["root_path"].removesuffix(f"/{links.ROOT}")
+    return "../" * (scope["path"].removeprefix(airflow).count("/") - 1)
+
+
+Up = Annotated[str, Depends(_up)]
+"""From the page that is asked for to Airflow's base, relative, so that it holds where Airflow lives below a path."""
+
+
+def own_page(html: str, status_code: int = 200) -> HTMLResponse:
+    return HTMLResponse(html, status_code=status_code, headers=OWN_PAGE)
+
+
+def connection_of(session: Session, run_key: str | None) -> str:
+    """The CRM connection of a run that Airflow knows, the default one for None: a browser names runs, not connections.
+
+    Raises HTTPException (404) where there is no such run.
+    """
+    if run_key is None:
+        return str(CRM_CONNECTION["default"])
+    dag_id, _, run_id = run_key.partition("/")
+    found = session.execute(select(DagRun.conf).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).first()
+    if found is None:
+        raise HTTPException(404, "There is no such run")
+    return str((found[0] or {}).get("crm_conn_id") or CRM_CONNECTION["default"])
+
+
+def crm_page(conn_id: str, up: Up, show: Callable[[psycopg.Connection], str]) -> HTMLResponse:
+    """The page that `show` makes from a CRM; where that cannot be read, a page that says why (503)."""
+    from lead_mining.migrations import check_migrated
+    from lead_mining.pages.rendering import problem
+
+    try:
+        with crm_connection(conn_id) as conn:
+            check_migrated(conn)
+            conn.execute("SET statement_timeout = '20s'")
+            return own_page(show(conn))
+    except LeadMiningError as error:
+        what = str(error)
+    except psycopg.Error:
+        log.exception("a page of lead mining could not be made")
+        what = (
+            "The CRM's database does not answer as it should; the log of Airflow's API server says how. Try again later"
+        )
+    return own_page(problem(what, up), status_code=503)

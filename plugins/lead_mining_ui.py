@@ -1,0 +1,18 @@
+"""Lead mining in the Airflow UI: its pages at `/lead-mining/`, and their entry in the menu."""
+
+from __future__ import annotations
+
+from airflow.plugins_manager import AirflowPlugin
+
+from lead_mining import links
+from lead_mining.ui.app import app
+
+
+class LeadMiningUiPlugin(AirflowPlugin):
+    """Serves the pages and puts them into the menu, where they open in a tab of their own."""
+
+    name = "lead_mining_ui"
+    fastapi_apps = [{"app": app, "url_prefix": f"/{links.ROOT}", "name": "Lead mining"}]
+    # Relative, so that it holds where Airflow lives below a path. Without url_route, or the pages would be in a frame,
+    # in which a sandboxed page's links are sent without the session's cookie, and links could not lead to Airflow.
+    external_views = [{"name": "Lead mining", "href": f"{links.ROOT}/", "destination": "nav", "nav_top_level": True}]
