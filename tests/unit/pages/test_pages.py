@@ -130,7 +130,7 @@ def test_rejections_come_worst_first_with_what_is_expected() -> None:
     assert "The company has a website." in text_of(page)
     assert "1,200 companies were extracted, 5 loaded." in text_of(page)
     assert 'href="../../lead-mining/data-docs/LMR001_x%2By/index.html"' in page
-    assert 'href="../../../dags/retry_rejections"' in page
+    assert 'href="../../dags/retry_rejections"' in page
 
 
 def test_the_rows_of_a_rule_say_how_many_there_are_in_all() -> None:
