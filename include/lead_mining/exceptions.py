@@ -36,6 +36,14 @@ class InvalidRequest(LeadMiningError):
         super().__init__("Not valid:\n" + "\n".join(f"  - {p}" for p in self.problems))
 
 
+class SearchFileError(LeadMiningError):
+    """A file that holds no saved search. `problems`: all that is wrong with it, each with file, line and field."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
 class CrmError(LeadMiningError):
     """The CRM database lacks something that mining needs (a table, a module, a sequence)."""
 

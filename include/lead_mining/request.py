@@ -312,7 +312,7 @@ class MiningRequest(BaseModel):
         try:
             return cls.model_validate(dict(params))
         except ValidationError as error:
-            raise InvalidRequest([_problem(e, cls.model_fields) for e in error.errors()]) from None
+            raise InvalidRequest(problems_of(error, cls.model_fields)) from None
 
     @model_validator(mode="after")
     def _check_fields_together(self) -> Self:
@@ -387,6 +387,11 @@ class MiningRequest(BaseModel):
             other_roles=tuple(self.other_roles),
             seniority=self.seniority,
         )
+
+
+def problems_of(error: ValidationError, fields: Collection[str]) -> list[FieldProblem]:
+    """What pydantic finds wrong, in our words. `fields`: those that there are."""
+    return [_problem(each, fields) for each in error.errors()]
 
 
 def _problem(error: Any, fields: Collection[str]) -> FieldProblem:

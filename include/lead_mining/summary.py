@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 from psycopg import Connection
 
 from lead_mining import runs
 from lead_mining.credits import ledger, run_holds
+
+RUNS_WITHOUT_LEADS = 3
+"""From so many runs in a row on, a saved search that finds nothing new says so."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,23 @@ def _plural(of: str, count: int) -> str:
     return of if count == 1 else {"company": "companies", "contact": "contacts"}[of]
 
 
+def _nothing_new(conn: Connection, run: runs.Run) -> str | None:
+    """What to say of a saved search whose last runs, this one among them, have found nothing new."""
+    search = run.mining_request.saved_search
+    if search is None:
+        return None
+    latest = conn.execute(
+        "SELECT (s.result->>'leads')::int FROM lead_mining.run r"
+        " JOIN lead_mining.run_step s ON s.run_id = r.id AND s.step = 'load_leads'"
+        " WHERE r.saved_search = %s AND r.retry_of IS NULL AND r.id <= %s ORDER BY r.id DESC LIMIT 100",
+        [search, run.id],
+    )
+    empty = sum(1 for _ in takewhile(lambda row: row[0] == 0, latest))
+    if empty < RUNS_WITHOUT_LEADS:
+        return None
+    return f"nothing new in {empty} runs of {search!r} in a row: widen its filters, or mine it less often"
+
+
 def summary(conn: Connection, run_key: str) -> RunSummary | None:
     """The run in numbers, as far as it has come; None where it was never prepared."""
     run = runs.find(conn, run_key)
@@ -127,7 +148,7 @@ def summary(conn: Connection, run_key: str) -> RunSummary | None:
         stopped=extracted.get("stopped"),
         data_docs=done.get("validate", {}).get("data_docs"),
         notices=(
-            *filter(None, [run.mining_request.privacy_notice]),
+            *filter(None, [run.mining_request.privacy_notice, _nothing_new(conn, run)]),
             *run.crm_context.notices,
             *done.get("load_leads", {}).get("notices", ()),
         ),

@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         "expectations", help="try the quality rules, your own too, and show all that hold"
     )
     expectations.set_defaults(run=_expectations)
+    searches = commands.add_parser("searches", help="try the saved searches, and show when each is due")
+    searches.set_defaults(run=_searches)
     commands.add_parser("airflow", help="Airflow's own command line, in the environment of the stack")
     prepare = commands.add_parser("prepare-crm", help="prepare the database of AIRFLOW_CONN_LEAD_MINING_CRM")
     prepare.add_argument("--embedded", action="store_true", help="make the CRM's own tables where there are none")
@@ -111,6 +113,12 @@ def _expectations(_: argparse.Namespace) -> None:
     from local_stack.expectations import print_rules
 
     print_rules()
+
+
+def _searches(_: argparse.Namespace) -> int:
+    from local_stack.searches import print_searches
+
+    return min(print_searches(), 1)
 
 
 def _airflow(arguments: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from nights import write_searches
 
 from local_stack import crm
 from local_stack.mine import wait_for_dag
@@ -18,7 +20,8 @@ from local_stack.stack import Stack
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     folder = Path(tempfile.mkdtemp(prefix="lead-mining-e2e-"))
-    stack = Stack(folder / "local")
+    write_searches(folder / "searches")
+    stack = Stack(folder / "local", {**os.environ, "LEAD_MINING_SEARCHES": str(folder / "searches")})
     try:
         stack.up()
         crm.prepare(stack.crm_conninfo, embedded=True)

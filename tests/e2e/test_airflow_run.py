@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
-import httpx
 import psycopg
 import pytest
+from airflow_rest import api
 from database_snapshot import snapshot
 from steps import STEPS
 
@@ -37,14 +36,6 @@ def wait(stack: Stack, run_id: str, *until: str, seconds: float = 240) -> str:
 
 def task_states(stack: Stack, run_id: str) -> dict[str, str]:
     return {task["task_id"]: task["state"] for task in stack.api.tasks(DAG, run_id)}
-
-
-def api(stack: Stack, method: str, path: str, body: Any = None) -> Any:
-    token = httpx.post(f"{stack.url}/auth/token", json={"username": stack.user, "password": stack.password})
-    headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
-    answer = httpx.request(method, f"{stack.url}/api/v2{path}", json=body, headers=headers, timeout=60)
-    answer.raise_for_status()
-    return answer.json()
 
 
 def request_state(conn: psycopg.Connection) -> tuple[str, str | None] | None:

@@ -56,6 +56,23 @@ def test_the_same_request_three_nights_running(
     assert audit(conn) == []
 
 
+def test_a_saved_search_says_when_it_finds_nothing_new_run_after_run(conn: psycopg.Connection, tmp_path: Path) -> None:
+    provider = PaidCatalogue(write_catalogue(tmp_path / "c.csv", 5), excludes_known=True)
+    mine(conn, provider, tmp_path, "of another search", saved_search="Other", states=[])
+    nights = [mine(conn, provider, tmp_path, f"night/{n}", saved_search="Spring") for n in range(4)]
+    assert [night.loaded for night in nights] == [0, 0, 0, 0]
+    assert [night.notices[0] if night.notices else None for night in nights] == [
+        None,
+        None,
+        "nothing new in 3 runs of 'Spring' in a row: widen its filters, or mine it less often",
+        "nothing new in 4 runs of 'Spring' in a row: widen its filters, or mine it less often",
+    ]
+    write_catalogue(tmp_path / "more.csv", 9)
+    found = mine(conn, PaidCatalogue(tmp_path / "more.csv", excludes_known=True), tmp_path, "night/4", saved_search="Spring")
+    assert (found.loaded, found.notices) == (4, ())
+    assert mine(conn, provider, tmp_path, "by hand").notices == ()
+
+
 def test_without_a_larger_budget_no_more_is_bought_than_asked_for(conn: psycopg.Connection, tmp_path: Path) -> None:
     provider = PaidCatalogue(write_catalogue(tmp_path / "c.csv", 100, bad_every=5), excludes_known=False)
     found = mine(conn, provider, tmp_path, "one")
