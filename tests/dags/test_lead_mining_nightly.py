@@ -122,7 +122,11 @@ def test_each_search_is_a_task_and_a_broken_file_one_that_says_why(folder: Path)
     assert set(dag.task_ids) == {"german", "broken"}
     task = dag.get_task("german")
     assert (task.owner, task.pool, task.task_display_name) == ("Sales", "the_provider", "{{ hostile }} search")
-    assert task.conf == {"countries": ["DE"], "provider_conn_id": "the_provider", "saved_search": "{{ hostile }} search"}
+    assert task.conf == {
+        "countries": ["DE"],
+        "provider_conn_id": "the_provider",
+        "saved_search": "{{ hostile }} search",
+    }
     assert "conf" not in task.template_fields
     with pytest.raises(AirflowFailException, match=r"broken\.yaml, line 1, name: 3 is not allowed"):
         dag.get_task("broken").execute({})

@@ -22,6 +22,5 @@ def write_searches(folder: Path) -> None:
     folder.mkdir()
     for key, (name, params) in SEARCHES.items():
         (folder / f"{key}.yaml").write_text(
-            f"name: {name}\nowner: Sales\nschedule: {{cron: 0 {FIRE.hour} * * *}}\nbudget: 100\n"
-            f"params: {{{params}}}\n"
+            f"name: {name}\nowner: Sales\nschedule: {{cron: 0 {FIRE.hour} * * *}}\nbudget: 100\nparams: {{{params}}}\n"
         )

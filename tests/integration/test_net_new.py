@@ -68,7 +68,9 @@ def test_a_saved_search_says_when_it_finds_nothing_new_run_after_run(conn: psyco
         "nothing new in 4 runs of 'Spring' in a row: widen its filters, or mine it less often",
     ]
     write_catalogue(tmp_path / "more.csv", 9)
-    found = mine(conn, PaidCatalogue(tmp_path / "more.csv", excludes_known=True), tmp_path, "night/4", saved_search="Spring")
+    found = mine(
+        conn, PaidCatalogue(tmp_path / "more.csv", excludes_known=True), tmp_path, "night/4", saved_search="Spring"
+    )
     assert (found.loaded, found.notices) == (4, ())
     assert mine(conn, provider, tmp_path, "by hand").notices == ()
 
