@@ -52,5 +52,12 @@ def _sees_people(user: GetUserDep) -> bool:
     return _is_authorized(user, "privacy_export")
 
 
+def _may_mine_searches(user: GetUserDep) -> bool:
+    return _is_authorized(user, "lead_mining_nightly")
+
+
+MayTriggerNightly = Annotated[bool, Depends(_may_mine_searches)]
+"""Whether who asks may have saved searches mined by hand."""
+
 SeesPeople = Annotated[bool, Depends(_sees_people)]
 """Whether who asks may see personal data."""
