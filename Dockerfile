@@ -8,7 +8,7 @@ USER airflow
 COPY --chown=airflow:0 pyproject.toml requirements.txt README.md ./
 COPY --chown=airflow:0 include ./include
 # The lock file as constraints: the same versions as everywhere else, and only of what is needed here.
-RUN pip install --no-cache-dir --constraint requirements.txt --editable ".[celery,simulator]"
+RUN pip install --no-cache-dir --constraint requirements.txt --editable ".[celery,simulator,metrics]"
 COPY --chown=airflow:0 dags ./dags
 COPY --chown=airflow:0 plugins ./plugins
 COPY --chown=airflow:0 include/local_stack/airflow_local_settings.py /opt/airflow/config/airflow_local_settings.py

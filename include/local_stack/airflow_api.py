@@ -60,7 +60,16 @@ class AirflowApi:
         """Ask the execution API once: its first answer takes longer than a task's client waits."""
         self._client.get("/execution/health", timeout=120)
 
-    # -- DAGs and runs
+    # -- pools, DAGs and runs
+
+    def add_pool(self, name: str, slots: int, description: str) -> None:
+        """A pool that deferred tasks count in as well. One that is there keeps its size."""
+        body = {"name": name, "slots": slots, "description": description, "include_deferred": True}
+        try:
+            self._call("POST", "/pools", body)
+        except AirflowApiError as error:
+            if ": 409 " not in str(error):
+                raise
 
     def dag(self, dag_id: str) -> dict[str, Any] | None:
         """None where Airflow does not know it."""

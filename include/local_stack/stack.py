@@ -36,6 +36,7 @@ API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER = "api-server", "scheduler", "da
 MINING = (POSTGRES, SIMULATOR, API_SERVER, SCHEDULER, DAG_PROCESSOR)
 ALL = (*MINING, TRIGGERER)
 START_SECONDS = 600
+PROVIDER_POOL = ("lead_mining_provider", 4, "Tasks that ask the provider")  # named like the provider's connection
 
 
 def _tell(line: str) -> None:
@@ -249,6 +250,8 @@ class Stack:
             for name in airflow:
                 self.supervisor.start(name)
         self._wait_until_healthy(missing, since)
+        if API_SERVER in missing:
+            self.api.add_pool(*PROVIDER_POOL)
         self.say(f"started in {time.monotonic() - began:.0f} s")
 
     def _launch(self) -> None:

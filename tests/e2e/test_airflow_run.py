@@ -12,7 +12,7 @@ from steps import STEPS
 
 from lead_mining.credits import ledger
 from lead_mining.summary import summary
-from local_stack.stack import Stack
+from local_stack.stack import PROVIDER_POOL, Stack
 
 pytestmark = pytest.mark.e2e
 DAG = "lead_mining"
@@ -134,3 +134,14 @@ def test_credits_are_bought_by_a_dag(stack: Stack, conn: psycopg.Connection) -> 
         assert time.monotonic() < end
         time.sleep(0.5)
     assert ledger.balance(conn, "default").available == before + 250
+
+
+def test_the_pool_of_the_provider_is_there_and_keeps_a_size_that_was_set(stack: Stack) -> None:
+    name, slots, description = PROVIDER_POOL
+    made = api(stack, "GET", f"/pools/{name}")
+    assert (made["slots"], made["include_deferred"], made["description"]) == (slots, True, description)
+
+    api(stack, "PATCH", f"/pools/{name}?update_mask=slots", {"slots": 9})
+    stack.api.add_pool(*PROVIDER_POOL)  # as at the next start
+
+    assert api(stack, "GET", f"/pools/{name}")["slots"] == 9

@@ -13,11 +13,16 @@ import yaml
 
 from local_stack import dotenv
 from local_stack.environment import PROJECT
+from local_stack.stack import PROVIDER_POOL
 
 FILE = PROJECT / "docker-compose.yaml"
+TEXT = FILE.read_text()
 EXAMPLE = (PROJECT / ".env.example").read_text()
-COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
+DOCKERFILE = (PROJECT / "Dockerfile").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+AIRFLOW = {name: service for name, service in OURS.items() if name != "simulator"}
 
 
 def test_file_follows_the_compose_specification() -> None:
@@ -42,24 +47,82 @@ def test_service_depends_on_what_exists_and_can_be_waited_for(name: str) -> None
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_service_is_watched_pinned_and_not_root(name: str) -> None:
+def test_service_is_watched_and_started_again(name: str) -> None:
     service = SERVICES[name]
 
-    assert name == "init" or "healthcheck" in service
-    assert re.search(r":\d+\.\d+", service["image"])
-    assert service.get("user", "airflow of our Dockerfile") != "root"
-    assert not service.get("privileged")
+    if name == "init":
+        assert service["restart"] == "no"
+    else:
+        assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
+        assert service["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_image_is_pinned_to_an_exact_version(name: str) -> None:
+    tag = SERVICES[name]["image"].rpartition(":")[2]
+    release = r"\d+\.\d+\.\d+" if name != "postgres" else r"\d+\.\d+"  # PostgreSQL's releases have two numbers
+
+    assert re.fullmatch(release + r"(-[a-z]+)?", tag)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_does_not_run_as_root(name: str) -> None:
+    service = SERVICES[name]
+    of_image = re.findall(r"^USER (\S+)$", DOCKERFILE, re.MULTILINE)[-1] if name in OURS else "root"
+
+    assert service.get("user", of_image).partition(":")[0] not in ("root", "0")
+    assert not service.keys() & {"privileged", "cap_add", "pid", "network_mode"}
+
+
+def test_all_wait_for_the_databases_to_be_prepared() -> None:
+    assert AIRFLOW.keys() >= {"api-server", "scheduler", "dag-processor", "triggerer", "worker"}
+    for name in AIRFLOW.keys() - {"init"}:
+        assert SERVICES[name]["depends_on"]["init"] == {"condition": "service_completed_successfully"}
+
+
+def test_workers_are_as_many_as_is_wished_and_end_their_tasks() -> None:
+    worker = SERVICES["worker"]
+
+    assert worker["deploy"] == {"replicas": "${WORKERS:-2}"}
+    assert worker["environment"]["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+    assert worker["environment"]["DUMB_INIT_SETSID"] == "0"
+    assert worker["stop_grace_period"] == "2m"
+    assert "container_name" not in worker  # two of one name could not be
+
+
+def test_one_environment_for_all_parts_of_airflow() -> None:
+    common = COMPOSE["x-airflow"]["environment"]
+    for service in AIRFLOW.values():
+        assert service["environment"].items() >= common.items()
+        assert service["volumes"] == COMPOSE["x-airflow"]["volumes"]
+
+
+def test_init_makes_the_pool_of_the_provider_as_the_local_stack_does() -> None:
+    name, slots, description = PROVIDER_POOL
+    commands = SERVICES["init"]["command"][-1]
+
+    assert f'airflow pools set {name} {slots} "{description}" --include-deferred' in commands
+    assert commands.index("airflow db migrate") < commands.index(f"airflow pools get {name}")
+
+
+def test_erasing_uses_no_other_database_than_mining() -> None:
+    crm = COMPOSE["x-airflow"]["environment"]["AIRFLOW_CONN_LEAD_MINING_CRM"]
+
+    privacy = COMPOSE["x-airflow"]["environment"]["AIRFLOW_CONN_LEAD_MINING_PRIVACY"]
+    assert privacy == f"${{AIRFLOW_CONN_LEAD_MINING_PRIVACY:-{crm}}}"
+
+
+def test_folders_for_files_of_your_own_are_there_and_read_only() -> None:
+    for folder in ("expectations", "searches"):
+        assert f"./include/{folder}:/opt/lead-mining/include/{folder}:ro" in SERVICES["worker"]["volumes"]
+        assert (PROJECT / "include" / folder / "README.md").is_file()
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_volumes_and_configs_are_declared(name: str) -> None:
     for mount in SERVICES[name].get("volumes", []):
         source = mount.partition(":")[0]
-        if source.startswith("./"):  # a folder of the project, that containers only read
-            assert (FILE.parent / source).is_dir()
-            assert mount.endswith(":ro")
-        else:
-            assert source in COMPOSE["volumes"]
+        assert source in COMPOSE["volumes"] or (source.startswith("./include/") and mount.endswith(":ro"))
     for config in SERVICES[name].get("configs", []):
         assert config["source"] in COMPOSE["configs"]
 
@@ -70,23 +133,36 @@ def test_ports_are_open_to_this_machine_alone() -> None:
 
 
 def test_secrets_come_from_the_environment_and_the_example_names_them_all() -> None:
-    required = set(re.findall(r"\$\{(\w+):\?", FILE.read_text())) | {"PROVIDER_TOKEN"}
+    required = set(re.findall(r"\$\{(\w+):\?", TEXT)) | {"PROVIDER_TOKEN"}
 
     assert required == set(re.findall(r"^(\w+)=$", EXAMPLE, re.MULTILINE))
-    for name, value in SERVICES["api-server"]["environment"].items():
-        if re.search("KEY|SECRET|PASSWORD$", name):
-            assert value.startswith("${"), name
+
+
+def test_every_setting_is_told_of_in_the_example() -> None:
+    asked = set(re.findall(r"(?<!\$)\$\{?(\w+)", TEXT))  # $$ is a variable of the container's own shell
+
+    assert asked == set(re.findall(r"^(?:# )?([A-Z_]+)=", EXAMPLE, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_secret_is_in_the_file(name: str) -> None:
+    for variable, value in SERVICES[name].get("environment", {}).items():
+        if re.search(r"KEY|SECRET|PASSWORD$|AUTH$|TOKEN", variable):
+            assert re.fullmatch(r"\$\{\w+:\?run make \.env\}", value), variable
+        for password in re.findall(r"://[^/@\s]*?:([^@\s]+)@", str(value)):
+            assert password.startswith("${"), variable
 
 
 def test_images_are_those_that_the_lock_file_was_made_for() -> None:
     airflow = re.search(r"^apache-airflow==(.+)$", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
     assert airflow
-    assert f"FROM apache/airflow:{airflow[1]}-python3.11" in (PROJECT / "Dockerfile").read_text()
+    assert f"FROM apache/airflow:{airflow[1]}-python3.11" in DOCKERFILE
+    assert re.search(r'--constraint requirements\.txt .*"\.\[celery,simulator,metrics\]"', DOCKERFILE)
 
 
 def test_dockerfile_copies_what_exists_and_is_not_ignored() -> None:
     allowed = {line[1:] for line in (PROJECT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    for line in (PROJECT / "Dockerfile").read_text().splitlines():
+    for line in DOCKERFILE.splitlines():
         if line.startswith("COPY"):
             for source in line.split()[2:-1]:
                 assert (PROJECT / source).exists()
@@ -95,7 +171,7 @@ def test_dockerfile_copies_what_exists_and_is_not_ignored() -> None:
 
 def test_make_env_fills_every_secret_with_another() -> None:
     values = dict(line.split("=", 1) for line in dotenv.filled(EXAMPLE).splitlines() if re.match(r"\w+=", line))
-    secrets = [value for name, value in values.items() if name != "AIRFLOW_PORT"]
+    secrets = [value for name, value in values.items() if name not in ("AIRFLOW_PORT", "WORKERS")]
 
     assert all(len(value) >= 40 for value in secrets)
     assert len(set(secrets)) == len(secrets)
