@@ -61,7 +61,9 @@ def test_a_form_on_another_site_is_refused(user: TestClient, triggered: list[Any
     assert triggered == []
 
 
-@pytest.mark.parametrize(("key", "status"), [("other", 404), ("../x", 404), ("x" * 101, 422), ("\r\nSet-Cookie: a", 404)])
+@pytest.mark.parametrize(
+    ("key", "status"), [("other", 404), ("../x", 404), ("x" * 101, 422), ("\r\nSet-Cookie: a", 404)]
+)
 def test_what_is_no_search_is_not_mined(user: TestClient, triggered: list[Any], key: str, status: int) -> None:
     assert user.post(PATH, data={"key": key}).status_code == status
     assert triggered == []
