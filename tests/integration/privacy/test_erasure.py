@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from database_snapshot import snapshot
-from personal_data import mine_people, occurrences, someone
+from personal_data import occurrences, someone
 from psycopg.types.json import Jsonb
 
 from lead_mining import erasing, runs
@@ -22,24 +21,6 @@ from lead_mining.privacy import erasure
 from lead_mining.privacy.subject import Subject
 from lead_mining.privacy.suppression import Suppressed, find_suppressed
 from lead_mining.providers.base import Company
-from provider_simulator.testing import Simulator, running_simulator
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    with running_simulator() as running:
-        yield running
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> Path:
-    return tmp_path / "data_docs"
-
-
-@pytest.fixture
-def run_id(conn: psycopg.Connection, simulator: Simulator, docs: Path) -> int:
-    """A run that has loaded leads with contacts."""
-    return mine_people(conn, simulator.url, docs)
 
 
 def one(conn: psycopg.Connection, query: str, *params: Any) -> Any:
@@ -240,9 +221,7 @@ def test_every_table_of_ours_is_swept_one_that_was_added_later_too(
     assert certificate.erased["rejection.record"] == 1
 
 
-def test_who_was_erased_does_not_come_back(
-    conn: psycopg.Connection, simulator: Simulator, run_id: int, docs: Path
-) -> None:
+def test_who_was_erased_does_not_come_back(conn: psycopg.Connection, run_id: int, docs: Path) -> None:
     lead_id, contact, _ = someone(conn, run_id)
     company = Company.model_validate(
         one(conn, "SELECT company FROM lead_mining.candidate WHERE lead_id = %s", lead_id)[0]

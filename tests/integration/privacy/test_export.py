@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from database_snapshot import snapshot
-from personal_data import mine_people, someone
+from personal_data import someone
 from psycopg.types.json import Jsonb
 
 from lead_mining.erasing import erase
 from lead_mining.exceptions import InvalidRequest
 from lead_mining.privacy.export import export, write
 from lead_mining.privacy.subject import Subject
-from provider_simulator.testing import Simulator, running_simulator
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    with running_simulator() as running:
-        yield running
 
 
 @pytest.fixture
-def candidate(conn: psycopg.Connection, simulator: Simulator, tmp_path: Path) -> dict[str, Any]:
+def candidate(conn: psycopg.Connection, run_id: int) -> dict[str, Any]:
     """A loaded candidate whose first contact has an address, a name like nobody else, and colleagues."""
-    run_id = mine_people(conn, simulator.url, tmp_path)
     lead_id, _, _ = someone(conn, run_id)
     row = conn.execute(
         "SELECT id, note_message_id, company FROM lead_mining.candidate WHERE lead_id = %s", [lead_id]

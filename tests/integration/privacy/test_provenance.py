@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
-from personal_data import mine_people
 from psycopg.rows import dict_row
 
 from lead_mining.privacy import retention
-from provider_simulator.testing import Simulator, running_simulator
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    with running_simulator() as running:
-        yield running
-
-
-@pytest.fixture
-def run_id(conn: psycopg.Connection, simulator: Simulator, tmp_path: Path) -> int:
-    return mine_people(conn, simulator.url, tmp_path)
 
 
 def provenance(conn: psycopg.Connection) -> list[dict[str, Any]]:

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from database_snapshot import snapshot
-from personal_data import mine_people, occurrences
+from personal_data import occurrences
 from psycopg.types.json import Jsonb
 
 from lead_mining import candidates
 from lead_mining.audit import audit
 from lead_mining.privacy import erasure, retention
 from lead_mining.privacy.retention import Removed, apply
-from provider_simulator.testing import Simulator, running_simulator
 
 AGE = "UPDATE lead_mining.{} SET {} = now() - make_interval(days => %s, secs => 5) WHERE run_id = %s"
 
 
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    with running_simulator() as running:
-        yield running
-
-
 @pytest.fixture
-def run_id(conn: psycopg.Connection, simulator: Simulator, tmp_path: Path) -> int:
+def run_id(conn: psycopg.Connection, run_id: int) -> int:
     """A run with leads, and with the last of its candidates rejected instead."""
-    run_id = mine_people(conn, simulator.url, tmp_path)
     with conn.transaction():
         row = conn.execute(
             "INSERT INTO lead_mining.candidate (run_id, position, page_number, state, company, contacts)"
