@@ -63,11 +63,13 @@ class Checks:
     """The checking of a run, a chunk of its candidates after the other, with Data Docs of all.
 
     Data Docs are written to a folder of `docs` named after `run_name`, in place of what an earlier check wrote there,
-    once they are published; `with` removes what was not.
+    once they are published; `with` removes what was not. The rules are read at the start and hold for all of it; raises
+    QualityError where a suite cannot be read.
     """
 
     def __init__(self, request: MiningRequest, lead_of: LeadOf, docs: Path, run_name: str) -> None:
         self._request, self._lead_of = request, lead_of
+        self._suites = suites_that_hold()  # once: a file that is changed meanwhile must not judge the rest otherwise
         self._site = Site(docs, run_name)
         self._found: list[SuiteResult] = []
 
@@ -80,13 +82,13 @@ class Checks:
     def judge(self, candidates: Sequence[tuple[int, Company]]) -> list[Failure]:
         """The failures of candidates, given as (id, company), by the suites `company`, `contact` and `lead`.
 
-        In the order of the candidates. Raises QualityError where a suite cannot be read or an expectation cannot be
-        evaluated.
+        In the order of the candidates. Raises QualityError where an expectation cannot be evaluated.
         """
         from lead_mining.quality.checkpoint import PublishWithoutValues
 
         publish = PublishWithoutValues(name="publish", site_names=[SITE])
-        failures, results = _judge(self._site.new_context(), candidates, self._request, self._lead_of, [publish])
+        context = self._site.new_context()
+        failures, results = _judge(context, candidates, self._request, self._lead_of, [publish], self._suites)
         self._found += results
         return failures
 

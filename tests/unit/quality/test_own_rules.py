@@ -13,7 +13,7 @@ from quality_checks import check_candidates
 from lead_mining.exceptions import QualityError
 from lead_mining.judging import lead_of
 from lead_mining.providers.base import Company, Contact
-from lead_mining.quality.checks import check_own_rules, find_failures
+from lead_mining.quality.checks import Checks, check_own_rules, find_failures
 from lead_mining.quality.rules import own_files, suites_that_hold
 from lead_mining.request import MiningRequest
 
@@ -197,3 +197,14 @@ def test_own_rules_of_this_checkout_hold(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("LEAD_MINING_EXPECTATIONS", raising=False)
     check_own_rules(lead_of)
     assert README.is_file()
+
+
+def test_a_file_that_is_changed_meanwhile_counts_from_the_next_check_on(folder: Path, tmp_path: Path) -> None:
+    write(folder, POSTCODE)
+    wrong = [(1, company("DE", "D-1"))]
+    with Checks(REQUEST, lead_of, tmp_path, "run-1") as quality:
+        before = quality.judge(wrong)
+        write(folder)
+        assert quality.judge(wrong) == before
+    with Checks(REQUEST, lead_of, tmp_path, "run-2") as quality:
+        assert [f.rule for f in before if f not in quality.judge(wrong)] == ["german_postcode_has_five_digits"]
