@@ -54,16 +54,22 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, Param, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from lead_mining.dag_steps import load_what_was_bought, released
-from lead_mining.hooks import crm_connection, crm_session, provider_for
+from lead_mining.dag_steps import do, load_what_was_bought, released
+from lead_mining.deadlines import run_deadline
+from lead_mining.hooks import crm_connection, crm_session, provider_asset_uri, provider_for
+from lead_mining.metrics import measured
 from lead_mining.notifiers import LowCreditsNotifier
 from lead_mining.request import dag_params
+
+if TYPE_CHECKING:
+    import psycopg
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +87,7 @@ with DAG(
     schedule=None,
     params={name: Param(**schema) for name, schema in dag_params().items()},
     tags=["lead-mining"],
+    deadline=run_deadline(),
     default_args={
         "retries": 4,
         "retry_delay": timedelta(seconds=5),
@@ -106,20 +113,18 @@ with DAG(
         from lead_mining import pipeline
 
         approved_by = approval and (approval["responded_by_user"] or {}).get("name", "unknown")
-        with crm_session(params["crm_conn_id"]) as connection:
-            return pipeline.extract(
-                connection,
-                plan["run_id"],
-                provider_for(params["provider_conn_id"]),
-                approved_by,
-                reconnect=lambda: crm_connection(params["crm_conn_id"]),
-            )
+        conn_id, crm_conn_id = params["provider_conn_id"], params["crm_conn_id"]
+
+        def buy(connection: psycopg.Connection) -> dict[str, Any]:
+            provider = measured(provider_for(conn_id), conn_id)
+            again = partial(crm_connection, crm_conn_id)
+            return pipeline.extract(connection, plan["run_id"], provider, approved_by, reconnect=again)
+
+        return do("extract", plan, params, buy, partial(provider_asset_uri, conn_id))
 
     @task(on_success_callback=LowCreditsNotifier())
-    def release(params: dict[str, Any], run_id: str) -> dict[str, Any]:
-        result, table = released(params, f"lead_mining/{run_id}")
-        log.info("\n%s", table)
-        return result
+    def release(params: dict[str, Any], dag_run: Any, ti: Any) -> dict[str, Any]:
+        return released(params, dag_run, ti)
 
     plan = prepare_request()
     approve_cost = ApprovalOperator(

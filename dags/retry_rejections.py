@@ -105,10 +105,8 @@ with DAG(
         return plan
 
     @task
-    def release(params: dict[str, Any], run_id: str) -> dict[str, Any]:
-        result, table = released(params, f"retry_rejections/{run_id}")
-        log.info("\n%s", table)
-        return result
+    def release(params: dict[str, Any], dag_run: Any, ti: Any) -> dict[str, Any]:
+        return released(params, dag_run, ti)
 
     plan = prepare_retry()
     load_what_was_bought(plan, plan, release())

@@ -1,19 +1,30 @@
 """The tasks that the DAGs which load leads have in common, from checking what was bought to the notes.
 
-Beside hooks and notifiers the only module that imports Airflow; DAG files import it, so it imports nothing else heavy.
+DAG files import it, so it imports nothing heavy at its top but Airflow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import logging
+from collections.abc import Callable, Generator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseOperatorLink, Metadata, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from lead_mining import links
+from lead_mining import lineage, links, metrics
 from lead_mining.hooks import crm_session, data_docs_folder
+from lead_mining.notifiers import page_url, recipients, tell
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from lead_mining.messages import Message
+    from lead_mining.runs import Run, StepResult
+    from lead_mining.summary import RunSummary
+
+log = logging.getLogger(__name__)
 
 LEADS = Asset("lead_mining_leads", extra={"what": "leads loaded into the CRM by lead mining"})
 
@@ -37,22 +48,48 @@ class RejectionsLink(BaseOperatorLink):
         return links.rejections_page(ti_key.dag_id, ti_key.run_id)
 
 
+def do(
+    step: str,
+    plan: dict[str, Any],
+    params: dict[str, Any],
+    work: Callable[[Connection], StepResult],
+    provider: Callable[[], str] | None = None,
+) -> StepResult:
+    """Do a step of the run, tell of it in one line of the log, and count it where it was not done before.
+
+    `provider`: gives the URI of what the step reads from the provider, for lineage.
+    """
+    from lead_mining import runs, story
+
+    # The pipeline takes this session's lock once more, so nobody else finishes the step between look and work.
+    with (
+        crm_session(params["crm_conn_id"]) as connection,
+        runs.only_once(connection, plan["run_id"], step) as before,
+    ):
+        result = work(connection)
+        number = plan["request_number"] or "Trial run"
+        log.info("%s: %s%s", number, "done before: " if before.done else "", story.told(step, result))
+        if not before.done:
+            metrics.count_step(connection, plan["run_id"], step, result)
+        lineage.report(step, connection, params["crm_conn_id"], provider)
+    return result
+
+
 @task
 def validate(plan: dict[str, Any], params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
     from lead_mining import pipeline
 
     rejections = links.rejections_page(dag_run.dag_id, dag_run.run_id)
     from_a_site = "../../" + rejections.removeprefix(f"{links.ROOT}/")
-    with crm_session(params["crm_conn_id"]) as connection:
-        return pipeline.validate(connection, plan["run_id"], data_docs_folder(), from_a_site)
+    docs = data_docs_folder()
+    return do("validate", plan, params, lambda conn: pipeline.validate(conn, plan["run_id"], docs, from_a_site))
 
 
 @task
 def deduplicate(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     from lead_mining import pipeline
 
-    with crm_session(params["crm_conn_id"]) as connection:
-        return pipeline.deduplicate(connection, plan["run_id"])
+    return do("deduplicate", plan, params, lambda conn: pipeline.deduplicate(conn, plan["run_id"]))
 
 
 @task
@@ -61,16 +98,14 @@ def debit_credits(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any
 
     if params.get("dry_run"):
         raise AirflowSkipException("a trial run charges and loads nothing")
-    with crm_session(params["crm_conn_id"]) as connection:
-        return pipeline.debit_credits(connection, plan["run_id"])
+    return do("debit_credits", plan, params, lambda conn: pipeline.debit_credits(conn, plan["run_id"]))
 
 
 @task(outlets=[LEADS])
 def load_leads(plan: dict[str, Any], params: dict[str, Any]) -> Generator[Metadata, None, dict[str, Any]]:
     from lead_mining import pipeline
 
-    with crm_session(params["crm_conn_id"]) as connection:
-        loaded = pipeline.load_leads(connection, plan["run_id"])
+    loaded = do("load_leads", plan, params, lambda conn: pipeline.load_leads(conn, plan["run_id"]))
     yield Metadata(LEADS, {"request_number": plan["request_number"], **loaded})
     return loaded
 
@@ -79,19 +114,61 @@ def load_leads(plan: dict[str, Any], params: dict[str, Any]) -> Generator[Metada
 def write_enrichment_notes(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     from lead_mining import pipeline
 
-    with crm_session(params["crm_conn_id"]) as connection:
-        return pipeline.write_enrichment_notes(connection, plan["run_id"])
+    notes = "write_enrichment_notes"
+    return do(notes, plan, params, lambda conn: pipeline.write_enrichment_notes(conn, plan["run_id"]))
 
 
-def released(params: dict[str, Any], run_key: str) -> tuple[dict[str, Any], str]:
-    """What a DAG's own task `release` does: gives back what is held; its result, and the run as a table for the log."""
-    from lead_mining import pipeline
+def released(params: dict[str, Any], dag_run: Any, ti: Any) -> dict[str, Any]:
+    """What a DAG's own task `release` does: gives back what is held, logs the run as a table, tells whom it names."""
+    from lead_mining import pipeline, runs
     from lead_mining.summary import summary
 
+    run_key = f"{dag_run.dag_id}/{dag_run.run_id}"
     with crm_session(params["crm_conn_id"]) as connection:
         result = pipeline.release(connection, run_key)
-        came_to = summary(connection, run_key)
-    return result, came_to.table() if came_to else "The request was not prepared: nothing was charged or loaded."
+        run, came_to = runs.find(connection, run_key), summary(connection, run_key)
+        nothing = "The request was not prepared: nothing was charged or loaded."
+        log.info("\n%s", came_to.table() if came_to else nothing)
+        try:
+            _tell_of_the_end(connection, run, came_to, params, dag_run, ti)
+        except Exception as error:  # all that the run had to do is done
+            log.warning("Nobody was told that the run has ended (%s: %s)", type(error).__name__, error)
+    return result
+
+
+def _tell_of_the_end(
+    conn: Connection, run: Run | None, came_to: RunSummary | None, params: dict[str, Any], dag_run: Any, ti: Any
+) -> None:
+    """Once for each way to end; one that nothing could be told by is tried again when the task is cleared."""
+    from lead_mining import runs
+    from lead_mining.messages import about_not_begun
+
+    to = run.mining_request.notify if run else recipients(params.get("notify") or [])
+    if not to:
+        return
+    states = ti.get_task_states(dag_run.dag_id, run_ids=[dag_run.run_id])[dag_run.run_id]
+    failed = sorted(task_id for task_id, state in states.items() if state == "failed")
+    link = page_url(links.request_page(dag_run.dag_id, dag_run.run_id))
+    if run is None or came_to is None:
+        tell(to, about_not_begun(link))
+        return
+    ended = f"{', '.join(failed)} failed" if failed else "it is done"
+    with runs.only_once(conn, run.id, f"tell that {ended}") as once:
+        if not once.done and (ways := tell(to, _of_the_end(conn, run, came_to, failed, link))):
+            once.finish({"told_by": ways})
+
+
+def _of_the_end(conn: Connection, run: Run, came_to: RunSummary, failed: list[str], link: str | None) -> Message:
+    from lead_mining import provider_calls
+    from lead_mining.credits import run_holds
+    from lead_mining.messages import Troubles, about_ended
+    from lead_mining.quality.rules import rule_reasons
+
+    with conn.transaction():
+        spendable = run_holds.spendable_for_run(conn, run.credit_account, run.id)
+    unsettled, lost = provider_calls.unsettled(conn, run.id), provider_calls.lost_by_run(conn, run.id)
+    troubles = Troubles(failed, unsettled, lost, spendable)
+    return about_ended(run, came_to, troubles, {} if failed else rule_reasons(), link)
 
 
 def load_what_was_bought(before: Any, plan: Any, release: Any) -> None:

@@ -1,4 +1,4 @@
-"""Airflow connections turned into a provider and a CRM session. Beside it dag_steps.py and notifiers.py import airflow.
+"""Airflow connections turned into a provider and a CRM session.
 
 DAG files import it, so it imports nothing heavy at its top.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
@@ -51,6 +52,8 @@ class _ProviderHook(BaseHook):
 
         def get_conn(self) -> Provider: ...
 
+        def asset_uri(self) -> str: ...
+
 
 class LeadCatalogHook(_ProviderHook):
     """A connection of type `lead_catalog`: `extra.path`, and `extra.columns` (an object, or that as JSON text)."""
@@ -67,6 +70,11 @@ class LeadCatalogHook(_ProviderHook):
         if not isinstance(path, str) or not path.strip():
             raise _wrong(self.conn_id, "it needs the path of a .parquet, .csv or .csv.gz file in extra.path")
         return LeadCatalog(path.strip(), _columns(self.conn_id, extra.get("columns")))
+
+    def asset_uri(self) -> str:
+        """The file."""
+        path = Path(_connection(self.conn_id, "provider_conn_id").extra_dejson["path"].strip())
+        return f"file://{quote(str(path.absolute()))}"
 
     def test_connection(self) -> tuple[bool, str]:
         """Open the file and count its companies."""
@@ -98,6 +106,11 @@ class OdooIapHook(_ProviderHook):
             raise _wrong(self.conn_id, "it needs the UUID of the Odoo database in extra.dbuuid")
         return OdooIap(_base_url(connection), connection.password, dbuuid.strip())
 
+    def asset_uri(self) -> str:
+        """The service at its host, without what else the connection holds."""
+        url = urlsplit(_base_url(_connection(self.conn_id, "provider_conn_id")))
+        return f"odoo-iap://{url.hostname}{f':{url.port}' if url.port else ''}/lead_mining_request"
+
     def test_connection(self) -> tuple[bool, str]:
         """Ask the base URL for an answer, any answer. Nothing is bought, so the account token stays unproven."""
         try:
@@ -116,10 +129,19 @@ def provider_for(conn_id: str) -> Provider:
     Raises InvalidRequest (field `provider_conn_id`) where there is no such connection, it is of another type or lacks
     something, and what the provider raises on opening: CatalogueError, ProviderRejected.
     """
+    return _hook_for(conn_id).get_conn()
+
+
+def provider_asset_uri(conn_id: str) -> str:
+    """What is read from the provider of an Airflow connection, as an asset's URI. Raises InvalidRequest as above."""
+    return _hook_for(conn_id).asset_uri()
+
+
+def _hook_for(conn_id: str) -> _ProviderHook:
     conn_type = _connection(conn_id, "provider_conn_id").conn_type or ""
     if conn_type not in _HOOKS:
         raise _wrong(conn_id, f"its type is {conn_type!r}, and the types of lead providers are {', '.join(_HOOKS)}")
-    return _HOOKS[conn_type](conn_id).get_conn()
+    return _HOOKS[conn_type](conn_id)
 
 
 def crm_connection(conn_id: str) -> psycopg.Connection:

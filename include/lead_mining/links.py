@@ -35,3 +35,8 @@ def rejections_page(dag_id: str, run_id: str) -> str:
 def request_page(dag_id: str, run_id: str) -> str:
     """What came of a mining request: leads with their notes, rejections, credits."""
     return f"{ROOT}/requests/{quote(dag_id, safe='')}/{quote(run_id, safe='')}"
+
+
+def airflow_page(dag_id: str, run_id: str) -> str:
+    """Airflow's own page of a DAG run, where tasks are looked at, answered and cleared."""
+    return f"dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"

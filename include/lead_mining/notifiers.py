@@ -1,19 +1,19 @@
-"""The low-balance and no-credit notice that Odoo mails: an Airflow notifier, once until topped up.
+"""The low-balance and no-credit notice that Odoo mails, an Airflow notifier; and messages to whom a run names.
 
 DAG files import it, so it imports nothing heavy at its top. Mails go through Airflow's connection `smtp_default`, from
-its `from_email`, to the addresses that the account was set up with (DAG credits_account).
+its `from_email`; the notice to the addresses that the account was set up with (DAG credits_account), once until it is
+topped up. Messages for Slack go through `slack_api_default`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseNotifier
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
 from lead_mining.hooks import crm_session
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from lead_mining.credits.accounts import Account, Notice
+    from lead_mining.messages import Message
 
 log = logging.getLogger(__name__)
 
 _SMTP = "smtp_default"
+_SLACK = "slack_api_default"
 _LOCKED_AT_MOST = "30s"  # by a mail server that is slow; runs wait for an account for a minute
 
 
@@ -108,19 +110,9 @@ def send_due_notice(crm_conn_id: str, account: str, needed: int = 1) -> bool:
     return due is not None and bool(settings.notify)
 
 
-@dataclass(frozen=True)
-class _Text:
-    """A notice, in plain lines."""
+def _written(account: Account, notice: Notice, available: int, needed: int) -> Message:
+    from lead_mining.messages import Message
 
-    subject: str
-    lines: tuple[str, ...]
-
-    @property
-    def html(self) -> str:
-        return "".join(f"<p>{escape(line)}</p>" for line in self.lines)
-
-
-def _written(account: Account, notice: Notice, available: int, needed: int) -> _Text:
     left = f"{available:,} credit{'' if available == 1 else 's'}" if available else "no credits"
     bought = f"at the provider ({account.provider_conn_id})" if account.provider_conn_id else "as you always do"
     if notice == "low":
@@ -137,11 +129,11 @@ def _written(account: Account, notice: Notice, available: int, needed: int) -> _
             stops = "Lead mining with this account has stopped: no new leads come until credits are bought."
         again = "You are not told again until the account is topped up."
     todo = f"What to do: buy credits {bought}, then book them in Airflow with the DAG credits_top_up (Buy credits)."
-    return _Text(subject, (state, stops, todo, again))
+    return Message(subject, (state, stops, todo, again))
 
 
 @contextmanager
-def _way_to_tell(account: Account) -> Iterator[Callable[[_Text], None] | None]:
+def _way_to_tell(account: Account) -> Iterator[Callable[[Message], None] | None]:
     """What tells a notice: a mail server, logged in to; the log, where the account has no addresses; None: nothing."""
     from airflow.providers.smtp.hooks.smtp import SmtpHook
 
@@ -155,3 +147,60 @@ def _way_to_tell(account: Account) -> Iterator[Callable[[_Text], None] | None]:
         return
     with SmtpHook(smtp_conn_id=_SMTP) as smtp:
         yield lambda text: smtp.send_email_smtp(to=account.notify, subject=text.subject, html_content=text.html)
+
+
+def recipients(values: Iterable[str]) -> list[str]:
+    """Those that are an e-mail address or a Slack channel, each once."""
+    from lead_mining.request import recipient
+
+    found = []
+    for value in values:
+        with suppress(ValueError, TypeError):
+            found.append(recipient(value))
+    return list(dict.fromkeys(found))
+
+
+def page_url(page: str) -> str | None:
+    """The address of a page (see `links`) in the Airflow UI; None where `[api] base_url` is not set."""
+    base = conf.get("api", "base_url", fallback="")
+    return f"{base.rstrip('/')}/{page}" if base else None
+
+
+def tell(to: Sequence[str], message: Message) -> list[str]:
+    """Mail a message to the addresses among `to`, and post it to the Slack channels (`#sales`); by which ways it went.
+
+    What goes wrong is logged, with what to do, and never raised.
+    """
+    channels = [each for each in to if each.startswith("#")]
+    addresses = [each for each in to if each not in channels]
+    ways = {
+        f"mail, connection {_SMTP} (type smtp, with from_email in its extra)": (addresses, _mail),
+        f"Slack, connection {_SLACK} (type slack)": (channels, _post),
+    }
+    return [way.partition(",")[0] for way, (who, send) in ways.items() if who and _sent(way, who, message, send)]
+
+
+def _sent(way: str, to: Sequence[str], message: Message, send: Callable[[Sequence[str], Message], None]) -> bool:
+    try:
+        send(to, message)
+    except Exception as error:  # its text may have the addresses in it
+        kind = type(error).__name__
+        log.warning("%s: not told (%s). The run is not affected; look at %s", message.subject, kind, way)
+        return False
+    log.info("%s: told to %s by %s", message.subject, len(to), way.partition(",")[0])
+    return True
+
+
+def _mail(addresses: Sequence[str], message: Message) -> None:
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    with SmtpHook(smtp_conn_id=_SMTP) as smtp:
+        smtp.send_email_smtp(to=list(addresses), subject=message.subject, html_content=message.html)
+
+
+def _post(channels: Sequence[str], message: Message) -> None:
+    from airflow.providers.slack.hooks.slack import SlackHook
+
+    slack = SlackHook(slack_conn_id=_SLACK)
+    for channel in channels:
+        slack.call("chat.postMessage", json={"channel": channel, "text": message.slack, "unfurl_links": False})

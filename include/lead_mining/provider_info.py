@@ -1,4 +1,4 @@
-"""What Airflow needs to know of this distribution: its connection types and their forms.
+"""What Airflow needs to know of this distribution: its connection types and their forms, and its assets.
 
 Airflow calls `get_provider_info` while it is itself being imported, so nothing here may import airflow.
 The forms are declared, not coded: Airflow 3.2 deprecated the hook methods that built them.
@@ -65,4 +65,11 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Lead mining",
         "description": "Lead mining from data providers into an Odoo CRM.",
         "connection-types": [_CATALOGUE, _ODOO_IAP],
+        "asset-uris": [
+            {
+                "schemes": ["odoo-iap"],
+                "handler": None,
+                "to_openlineage_converter": "lead_mining.lineage.odoo_iap_dataset",
+            }
+        ],
     }

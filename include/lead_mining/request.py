@@ -51,6 +51,19 @@ def _printable(value: str) -> str:
     return value
 
 
+def recipient(value: str) -> str:
+    """The Slack channel, or the e-mail address as SMTP takes it. Raises PydanticCustomError, a ValueError."""
+    from email_validator import EmailNotValidError, validate_email
+
+    if re.fullmatch(r"#[\w-]{1,80}", value):
+        return value
+    try:
+        return str(validate_email(value, check_deliverability=False, allow_smtputf8=False).ascii_email)
+    except (EmailNotValidError, UnicodeError):
+        how = "use an e-mail address, such as sales@example.com, or a Slack channel, such as #sales"
+        raise PydanticCustomError("wrong_form", how) from None
+
+
 def _connection_id(value: str) -> str:
     if not re.fullmatch(r"[\w.-]+", value):
         raise PydanticCustomError("wrong_form", "use the id of an Airflow connection")
@@ -84,6 +97,7 @@ Industry = Annotated[str, _known(vocabulary.industries(), "an industry")]
 Role = Annotated[str, _known(vocabulary.roles(), "a role")]
 Seniority = Annotated[str, _known(vocabulary.seniorities(), "a seniority")]
 Text = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+Recipient = Annotated[str, Field(max_length=254), AfterValidator(recipient)]
 ConnectionId = Annotated[str, Field(max_length=200), AfterValidator(_connection_id)]
 Size = Annotated[int, Field(ge=1, le=_MAX_INT4)]
 
@@ -102,7 +116,7 @@ _COMPANIES, _CONTACTS, _CRM, _CREDITS, _RUN = (
     "Contacts (only for companies and their contacts)",
     "In the CRM",
     "Credits",
-    "Connections and trial run",
+    "Connections, messages and trial run",
 )
 
 
@@ -304,6 +318,15 @@ class MiningRequest(BaseModel):
         title="CRM connection",
         description="The Airflow connection to the CRM's database.",
         json_schema_extra=_form(_RUN),
+    )
+    notify: Annotated[
+        list[Recipient], Field(max_length=20), BeforeValidator(_empty_if_none), AfterValidator(_unique)
+    ] = Field(
+        default_factory=list,
+        title="Tell when it has ended",
+        description="Colleagues' e-mail addresses and Slack channels (#sales), one a line: what came, what it cost, and"
+        " what to do where it failed.",
+        json_schema_extra=_form(_RUN, items={"type": "string"}),
     )
 
     @classmethod

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
-import json
 import logging
-import socketserver
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from email.message import EmailMessage
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 import pytest
@@ -20,6 +16,7 @@ from airflow.sdk import BaseHook, BaseNotifier, Connection
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 from credit_dags import airflow_connection
 from databases import ledger_database
+from mail_server import MailServer, running_mail_server
 
 from lead_mining import notifiers
 from lead_mining.credits import accounts, ledger
@@ -31,51 +28,12 @@ TO = ("ops@example.com", "sales@example.com")
 CONTEXT: Any = {"params": {"crm_conn_id": "lead_mining_crm", "credit_account": "default"}}
 
 
-class MailServer(socketserver.ThreadingTCPServer):
-    """Takes mails, but for the recipients it `refuses`; calls `on_mail` before it says that it has taken one."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Session)
-        self.mails: list[tuple[tuple[str, ...], EmailMessage]] = []
-        self.refuses: tuple[str, ...] = ()
-        self.on_mail: Callable[[], object] = lambda: None
-
-
-class _Session(socketserver.StreamRequestHandler):
-    def handle(self) -> None:
-        server = cast("MailServer", self.server)
-        to: list[str] = []
-        self.wfile.write(b"220 ready\r\n")
-        while line := self.rfile.readline().decode().strip():
-            verb = line[:4].upper()
-            if verb == "RCPT" and any(address in line for address in server.refuses):
-                self.wfile.write(b"550 no such mailbox\r\n")
-                continue
-            if verb == "RCPT":
-                to.append(line.partition("<")[2].rstrip(">"))
-            if verb == "DATA":
-                self.wfile.write(b"354 go on\r\n")
-                text = b"".join(iter(self.rfile.readline, b".\r\n"))
-                mail = email.message_from_bytes(text, policy=email.policy.default)
-                server.on_mail()
-                server.mails.append((tuple(to), mail))
-                to = []
-            self.wfile.write(b"221 bye\r\n" if verb == "QUIT" else b"250 ok\r\n")
-
-
 @pytest.fixture
 def mail_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
     """A mail server that Airflow's connection smtp_default leads to."""
-    with MailServer() as server:
-        extra = {"from_email": "airflow@example.com", "disable_tls": True, "disable_ssl": True, "retry_limit": 0}
-        host, port = server.server_address[:2]
-        fields = {"conn_type": "smtp", "host": host, "port": port, "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(fields))
-        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+    with running_mail_server() as server:
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", server.airflow_connection)
         yield server
-        server.shutdown()
 
 
 @pytest.fixture

@@ -109,6 +109,11 @@ def suites_that_hold() -> Mapping[SuiteName, Suite]:
     return {name: _with_own(_packaged(name), own[name]) for name in SUITES}
 
 
+def rule_reasons() -> dict[str, str]:
+    """By rule, the sentence that says what holds where it is kept. Raises QualityError."""
+    return {name: rule.reason for suite in suites_that_hold().values() for name, rule in suite.rules.items()}
+
+
 def _with_own(suite: Suite, own: Mapping[str, Rule]) -> Suite:
     if not own:
         return suite

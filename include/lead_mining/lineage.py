@@ -1,0 +1,100 @@
+"""Where leads come from, for Airflow's hook lineage: provider, our tables, the CRM's tables, as assets.
+
+Whoever reads hook lineage, such as Airflow's OpenLineage provider, has them with the task's own events. Where nobody
+does, nothing is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from airflow.sdk import plugins_manager
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+    from airflow.sdk import Asset
+    from psycopg import Connection, ConnectionInfo
+
+log = logging.getLogger(__name__)
+
+_ADDRESS = re.compile(r"\S@\S")
+
+_RAW, _CANDIDATES, _REJECTIONS = "lead_mining/raw_page", "lead_mining/candidate", "lead_mining/rejection"
+_LEDGER, _LEADS = "lead_mining/ledger_transaction", "public/crm_lead"
+
+_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "prepare_retry": ((_CANDIDATES, _REJECTIONS), (_CANDIDATES,)),
+    "extract": ((), (_RAW, _CANDIDATES, _REJECTIONS)),
+    "validate": ((_CANDIDATES,), (_CANDIDATES, _REJECTIONS)),
+    "deduplicate": ((_CANDIDATES, _LEADS, "public/res_partner"), (_CANDIDATES, _REJECTIONS)),
+    "debit_credits": ((_CANDIDATES,), (_CANDIDATES, _REJECTIONS, _LEDGER)),
+    "load_leads": ((_CANDIDATES,), (_LEADS, "public/mail_message", "lead_mining/provenance", _LEDGER)),
+    "write_enrichment_notes": ((_CANDIDATES, _LEADS), ("public/mail_message",)),
+}
+"""By step, which tables it reads and writes, as schema/table."""
+
+
+def report(step: str, conn: Connection, crm_conn_id: str, provider: Callable[[], str] | None = None) -> None:
+    """Report what a step reads and writes. `provider`: gives the URI of what is read from the provider."""
+    if not plugins_manager.get_hook_lineage_readers_plugins():  # a collector would take a tenth of a second to be made
+        return
+    try:
+        _collect(step, conn.info, crm_conn_id, provider)
+    except Exception as error:  # the step's work is done
+        log.warning("what %s read and wrote could not be reported (%s: %s)", step, type(error).__name__, error)
+
+
+def _collect(step: str, info: ConnectionInfo, crm_conn_id: str, provider: Callable[[], str] | None) -> None:
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+    from airflow.sdk.lineage import get_hook_lineage_collector
+
+    collector, hook = get_hook_lineage_collector(), PostgresHook(postgres_conn_id=crm_conn_id)
+    host = "localhost" if info.host.startswith("/") or not info.host else info.host
+    database = f"postgres://{host}:{info.port}/{quote(info.dbname, safe='')}"
+    reads, writes = _TABLES[step]
+    for uri in (*([provider()] if provider else []), *(f"{database}/{table}" for table in reads)):
+        collector.add_input_asset(hook, uri=uri)
+    for table in writes:
+        collector.add_output_asset(hook, uri=f"{database}/{table}")
+
+
+def odoo_iap_dataset(asset: Asset, _context: Any) -> Dataset:
+    """The OpenLineage dataset of an `odoo-iap://` asset: namespace `odoo-iap://host`, name of the service."""
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+
+    parts = urlsplit(asset.uri)
+    return Dataset(namespace=f"{parts.scheme}://{parts.netloc}", name=parts.path.strip("/"))
+
+
+def keep_addresses_out() -> None:
+    """Mask e-mail addresses in the params of runs, which OpenLineage's provider puts into each of its events.
+
+    It has no setting for that, and what it redacts by name does not reach them (2.20.3).
+    """
+    from airflow.providers.openlineage import conf
+
+    if conf.is_disabled():
+        return
+    from airflow.providers.openlineage.utils.utils import DagRunInfo, TaskInfoComplete
+
+    DagRunInfo.casts |= {field: partial(_masked, field=field) for field in ("conf", "triggering_user_name")}
+    TaskInfoComplete.casts = TaskInfoComplete.casts | {
+        field: partial(_masked, field=field) for field in ("op_args", "op_kwargs")
+    }
+
+
+def _masked(owner: object, field: str) -> Any:
+    return _without_addresses(getattr(owner, field, None))
+
+
+def _without_addresses(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_addresses(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_addresses(each) for each in value]
+    return "***" if isinstance(value, str) and _ADDRESS.search(value) else value
