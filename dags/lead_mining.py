@@ -5,7 +5,8 @@ puts it into the CRM as leads or opportunities, each with an enrichment note.
 
 **Start it** with *Trigger*: the form asks what Odoo's *Generate Leads* asks. The cost before paying is in the log of
 `prepare_request`; set *Trial run* to see what a request would find without paying, or *Ask a person above* to be asked.
-**What came and what it cost** is the table at the end of the log of `release`.
+**What came and what it cost** is the table at the end of the log of `release`, and goes by mail or Slack to whom *Tell
+when it has ended* names. The log of each task has one line that says what it came to.
 
 | task | does | safe to clear? |
 |---|---|---|
@@ -17,12 +18,17 @@ puts it into the CRM as leads or opportunities, each with an enrichment note.
 | `debit_credits` | keeps 1 credit a lead and 1 a contact, gives back what was set aside beyond that | yes |
 | `load_leads` | one transaction: leads in, credits captured, request done | yes |
 | `write_enrichment_notes` | one note a lead | yes |
-| `release` | gives back what was held and not used; prints the summary | yes |
+| `release` | gives back what was held and not used; prints the summary; tells whom the request names | yes |
 
 Every task can be cleared at any time, also of a finished run: it finds what it has done and changes nothing.
 
 ## Triage notes
 
+- **"has not ended in time", "waits for an approval"**: a run that has not ended after LEAD_MINING_DEADLINE_HOURS, by
+  default 4, tells whom it names, and whom LEAD_MINING_ON_CALL names, once. Answer what it waits for, or look at the log
+  of the task that it is at. Waiting for an approval is no failure: after 7 days it is rejected.
+- **"not told"**: a mail or a Slack message could not be sent, and nothing else is affected. Mend the connection that
+  the warning in the log of `release` names; where nothing was sent, clear `release`, and it is sent.
 - **`prepare_request` failed, "Not valid"**: nothing was charged. The text names each field, what
   was given and what is allowed. Trigger again with that put right.
 - **`prepare_request` failed, "The CRM ..."**: the database is not one that can be mined into, or the connection's role

@@ -30,6 +30,7 @@ were bought by.
 - **"it cannot be overruled"**: suppressed people and companies are loaded only once they are off the list (DAG
   `privacy_suppress`); one that the CRM has by the provider's own id is there for certain.
 - **"its data was removed"**: retention or erasure has removed it. It cannot be loaded any more.
+- **Who is told**: whom the request that bought them names, as at the end of its own run.
 - **It was rejected again**: the log of `release` says by which rule.
 - **"cannot pay"**: buy credits with the DAG `credits_top_up`, then clear the failed task.
 """

@@ -106,7 +106,7 @@ def about_not_begun(link: str | None) -> Message:
 
 def about_late(name: str, hours: float, done: Collection[str] | None, run: Run | None, link: str | None) -> Message:
     """That a run has not ended in time. `done`: its finished steps; None where the CRM's database does not answer."""
-    began = f"{name} was started {_hours(hours)} ago and has not ended."
+    began = f"{_first_upper(name)} was started {_hours(hours)} ago and has not ended."
     if run is not None and done is not None and run.needs_approval and not run.approved_by and "extract" not in done:
         lines = (
             began,
@@ -136,7 +136,7 @@ def about_late(name: str, hours: float, done: Collection[str] | None, run: Run |
 
 def _of_success(run: Run, came_to: RunSummary, rules: Mapping[str, str]) -> Iterator[str]:
     contacts = f" with {_many(came_to.contacts, 'contact')}" if came_to.contacts else ""
-    came = f"{_many(came_to.loaded, _lead(run), none='No')}{contacts} came of {_asked_for(run)}"
+    came = f"{_many(came_to.loaded, _lead(run), none='No')}{contacts} came from {_asked_for(run)}"
     if came_to.loaded == 0 and came_to.candidates == 0 and run.retry_of is None:
         came += ": the provider found none"
     yield f"{came}."
@@ -244,7 +244,8 @@ def _lead(run: Run) -> str:
 
 
 def _left(came_to: RunSummary) -> str:
-    return f"{_many(came_to.credits_left, 'credit', none='no')} left in the account {came_to.credit_account}"
+    are = "is" if came_to.credits_left == 1 else "are"
+    return f"{_many(came_to.credits_left, 'credit', none='no')} {are} left in the account {came_to.credit_account}"
 
 
 def _hours(hours: float) -> str:

@@ -66,6 +66,19 @@ def test_only_countries_are_required() -> None:
         ({"countries": ["US"], "tags": ["x" * 201]}, "tags.0", "200"),
         ({"countries": ["US"], "provider_conn_id": "a b; drop"}, "provider_conn_id", "Airflow connection"),
         ({"countries": ["US"], "max_credits": 0}, "max_credits", "1"),
+        (
+            {"countries": ["US"], "notify": ["boss"]},
+            "notify.0",
+            "sales@example.com, or a Slack channel, such as #sales",
+        ),
+        ({"countries": ["US"], "notify": ["#sales", "a@b@c.example"]}, "notify.1", "an e-mail address"),
+        ({"countries": ["US"], "notify": ["boss@example.com\nBcc: x@example.com"]}, "notify.0", "an e-mail address"),
+        ({"countries": ["US"], "notify": ["Böss@example.com"]}, "notify.0", "an e-mail address"),
+        ({"countries": ["US"], "notify": ["# sales"]}, "notify.0", "a Slack channel"),
+        ({"countries": ["US"], "notify": ["#" + "x" * 81]}, "notify.0", "a Slack channel"),
+        ({"countries": ["US"], "notify": ["x" * 255]}, "notify.0", "254"),
+        ({"countries": ["US"], "notify": "boss@example.com"}, "notify", "list"),
+        ({"countries": ["US"], "notify": [f"{n}@example.com" for n in range(21)]}, "notify", "20"),
     ],
 )
 def test_an_error_names_field_and_what_is_allowed(params: dict[str, Any], field: str, hint: str) -> None:
@@ -124,6 +137,16 @@ def test_query_says_only_what_was_chosen() -> None:
     sized = MiningRequest.parse({"countries": ["US"], "filter_on_size": True, "company_size_min": 5}).query()
     assert (sized.company_size_min, sized.company_size_max) == (5, 1000)
     assert MiningRequest.parse(PEOPLE).query().contact_number == 3
+
+
+def test_whom_to_tell_is_addresses_and_channels_each_once() -> None:
+    told = ["boss@EXAMPLE.com", "#sales", "boss@example.com", "#vertrieb-süd_1"]
+    assert MiningRequest.parse({"countries": ["US"], "notify": told}).notify == [
+        "boss@example.com",
+        "#sales",
+        "#vertrieb-süd_1",
+    ]
+    assert MiningRequest.parse({"countries": ["US"], "notify": None}).notify == []
 
 
 def test_survives_json() -> None:

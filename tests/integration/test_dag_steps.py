@@ -1,0 +1,219 @@
+"""Steps as tasks do them: counted once however often they are cleared; and whoever is named is told of the end, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from airflow.sdk.observability import stats
+from credit_dags import airflow_connection
+from mail_server import MailServer, SlackServer, running_mail_server, running_slack
+from mined_runs import lose_call
+from paid_catalogue import PaidCatalogue, write_catalogue
+
+from lead_mining import dag_steps, lineage, metrics, pipeline
+from lead_mining.exceptions import ProviderAccessDenied
+from lead_mining.providers.base import Page, Provider
+
+PARAMS: dict[str, Any] = {"crm_conn_id": "lead_mining_crm"}
+REQUEST: dict[str, Any] = {"countries": ["DE"], "lead_number": 4, "notify": ["boss@example.com", "#sales"]}
+ALL_DONE = dict.fromkeys(("prepare_request", "extract", "load_leads"), "success")
+
+
+@pytest.fixture
+def crm_kind() -> str:
+    return "embedded"
+
+
+@pytest.fixture(autouse=True)
+def _airflow(crm_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LEAD_MINING_CRM", airflow_connection(crm_dsn))
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/")
+
+
+@pytest.fixture
+def provider(tmp_path: Path) -> PaidCatalogue:
+    return PaidCatalogue(write_catalogue(tmp_path / "companies.csv", 4, bad_every=4), excludes_known=True)
+
+
+@pytest.fixture
+def plan(conn: psycopg.Connection) -> dict[str, Any]:
+    return pipeline.prepare_request(conn, "lead_mining/r 1", REQUEST)
+
+
+@pytest.fixture
+def mails(monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
+    with running_mail_server() as server:
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", server.airflow_connection)
+        yield server
+
+
+@pytest.fixture
+def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackServer]:
+    with running_slack() as server:
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_API_DEFAULT", server.airflow_connection)
+        yield server
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, dict[str, str] | None]]:
+    found: list[tuple[str, int, dict[str, str] | None]] = []
+    monkeypatch.setattr(stats, "incr", lambda name, count=1, *, tags=None: found.append((name, count, tags)))
+    return found
+
+
+def run_steps(plan: dict[str, Any], provider: Provider, docs: Path) -> None:
+    run_id = plan["run_id"]
+    dag_steps.do("extract", plan, PARAMS, lambda conn: pipeline.extract(conn, run_id, provider))
+    dag_steps.do("validate", plan, PARAMS, lambda conn: pipeline.validate(conn, run_id, docs))
+    for step in ("deduplicate", "debit_credits", "load_leads", "write_enrichment_notes"):
+        dag_steps.do(step, plan, PARAMS, lambda conn, step=step: getattr(pipeline, step)(conn, run_id))  # type: ignore[misc]
+
+
+def release(states: dict[str, str] = ALL_DONE, run_id: str = "r 1", params: dict[str, Any] = PARAMS) -> dict[str, Any]:
+    ti = SimpleNamespace(get_task_states=lambda dag_id, run_ids: {run_ids[0]: states})
+    return dag_steps.released(params, SimpleNamespace(dag_id="lead_mining", run_id=run_id), ti)
+
+
+# -- counting
+
+
+def test_a_step_is_counted_once_however_often_its_task_is_cleared(
+    plan: dict[str, Any],
+    provider: PaidCatalogue,
+    tmp_path: Path,
+    counted: list[Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "lead_mining.dag_steps")
+    tags = {"provider": "lead_mining_provider"}
+    run_steps(plan, metrics.measured(provider, "lead_mining_provider"), tmp_path)
+    assert counted == [
+        ("lead_mining.provider_calls", 1, tags),
+        ("lead_mining.rejections.domain_is_not_free_mail", 1, tags),
+        ("lead_mining.leads", 3, tags),
+        ("lead_mining.credits_captured", 3, tags),
+    ]
+    assert not [message for message in caplog.messages if "done before" in message]
+    counted.clear()
+    caplog.clear()
+    run_steps(plan, metrics.measured(provider, "lead_mining_provider"), tmp_path)
+    assert counted == []
+    assert len([message for message in caplog.messages if ": done before: " in message]) == 6
+    assert provider.paid == 4
+
+
+def test_an_error_of_the_provider_is_counted_by_its_kind_and_raised(
+    plan: dict[str, Any], provider: PaidCatalogue, counted: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object) -> Page:
+        raise ProviderAccessDenied("the token is wrong")
+
+    monkeypatch.setattr(provider, "fetch", denied)
+    with pytest.raises(Exception, match="the token is wrong"):
+        dag_steps.do(
+            "extract",
+            plan,
+            PARAMS,
+            lambda conn: pipeline.extract(conn, plan["run_id"], metrics.measured(provider, "a_provider")),
+        )
+    tags = {"provider": "a_provider"}
+    assert counted == [
+        ("lead_mining.provider_calls", 1, tags),
+        ("lead_mining.provider_errors.ProviderAccessDenied", 1, tags),
+    ]
+
+
+def test_lineage_that_cannot_be_reported_fails_nothing(
+    plan: dict[str, Any], provider: PaidCatalogue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unknown() -> str:
+        raise LookupError("no such connection")
+
+    monkeypatch.setattr(lineage.plugins_manager, "get_hook_lineage_readers_plugins", lambda: ["a reader"])
+    run_id = plan["run_id"]
+    done = dag_steps.do("extract", plan, PARAMS, lambda conn: pipeline.extract(conn, run_id, provider), unknown)
+    assert done["candidates"] == 4
+    assert "what extract read and wrote could not be reported (LookupError: no such connection)" in caplog.text
+
+
+# -- telling
+
+
+def test_the_end_is_told_once(
+    plan: dict[str, Any], provider: PaidCatalogue, tmp_path: Path, mails: MailServer, slack: SlackServer
+) -> None:
+    run_steps(plan, provider, tmp_path)
+    assert [release()["released"], release()["released"]] == [0, 0]
+    ((to, mail),) = mails.mails
+    assert to == ("boss@example.com",)
+    html = mail.get_body(("html",)).get_content()  # type: ignore[union-attr]
+    assert mail["Subject"] == "Lead mining: 3 leads from request LMR001"
+    assert "That cost 3 credits; 997 credits are left in the account default." in html
+    assert "1 because this does not hold: The domain is the company&#x27;s own" in html
+    assert 'href="https://airflow.example.com/lead-mining/requests/lead_mining/r%201"' in html
+    assert [post["channel"] for post in slack.posts] == ["#sales"]
+
+
+def test_a_failure_is_told_and_the_good_end_afterwards(
+    plan: dict[str, Any], provider: PaidCatalogue, tmp_path: Path, mails: MailServer, slack: SlackServer
+) -> None:
+    failed = {"prepare_request": "success", "extract": "failed", "validate": "upstream_failed"}
+    assert [release(failed)["released"], release(failed)["released"]] == [4, 0]
+    run_steps(plan, provider, tmp_path)
+    release()
+    assert [mail["Subject"] for _, mail in mails.mails] == [
+        "Lead mining: request LMR001 has failed",
+        "Lead mining: 3 leads from request LMR001",
+    ]
+    assert "No credits are lost" in slack.posts[0]["text"]
+
+
+def test_a_lost_answer_is_told_with_its_call(
+    conn: psycopg.Connection, plan: dict[str, Any], mails: MailServer, slack: SlackServer
+) -> None:
+    call = lose_call(conn, plan["run_id"])
+    release({"extract": "failed"})
+    assert f"credits_settle, call {call};" in slack.posts[0]["text"]
+    assert "No credits are lost" not in slack.posts[0]["text"]
+
+
+def test_a_request_that_was_not_begun_is_told_to_who_can_be(
+    conn: psycopg.Connection, mails: MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    params = PARAMS | {"notify": ["boss@example.com", "no address", 7, None]}
+    assert release({"prepare_request": "failed"}, "unknown", params) == {"released": 0}
+    ((to, mail),) = mails.mails
+    assert (to, mail["Subject"]) == (("boss@example.com",), "Lead mining: a request could not be begun")
+
+
+def test_who_cannot_be_told_is_a_warning_and_is_told_when_the_task_is_cleared(
+    plan: dict[str, Any],
+    mails: MailServer,
+    slack: SlackServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mails.refuses, slack.refuses = ("boss",), ("#sales",)
+    assert release()["released"] == 4
+    for way in ("mail, connection smtp_default", "Slack, connection slack_api_default"):
+        assert f"The run is not affected; look at {way}" in caplog.text
+    assert "boss@example.com" not in caplog.text
+    mails.refuses = ()
+    release()
+    assert len(mails.mails) == 1
+
+
+def test_telling_that_breaks_does_not_fail_the_release(
+    plan: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(dag_steps, "_tell_of_the_end", broken)
+    assert release()["released"] == 4
+    assert "Nobody was told that the run has ended (ZeroDivisionError" in caplog.text
