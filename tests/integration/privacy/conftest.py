@@ -39,7 +39,8 @@ def mined(
             dsn = kept.enter_context(new_database(postgres_server, crm_template(kind)))
             docs = tmp_path_factory.mktemp("data_docs")
             with psycopg.connect(dsn, autocommit=True) as conn:
-                ledger.top_up(conn, "default", 1000, key="trial", reference="trial")
+                with conn.transaction():
+                    ledger.top_up(conn, "default", 1000, key="trial", reference="trial")
                 return Mined(conn.info.dbname, mine_people(conn, simulator.url, docs), docs)
 
         yield of
