@@ -12,9 +12,9 @@ from typing import Any
 import fault_table
 import parity_table
 import pytest
+from databases import server_folder
 from hypothesis import HealthCheck, settings
 
-from local_stack.environment import temporary_folder
 from local_stack.postgres import PostgresServer
 
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,7 +27,7 @@ NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The dsn (superuser, database `postgres`) of a server of this session's own."""
-    folder = temporary_folder()
+    folder = server_folder()
     try:
         with PostgresServer(folder / "postgres", password=os.urandom(12).hex(), settings=NOT_DURABLE) as server:
             yield server.conninfo("postgres")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from databases import server_folder
 from psycopg.types.json import Jsonb
 from scheduled_actions import add_cron
 
@@ -17,7 +18,6 @@ from lead_mining.crm.context import resolve
 from lead_mining.crm.preflight import preflight
 from lead_mining.exceptions import CrmError
 from lead_mining.request import MiningRequest
-from local_stack.environment import temporary_folder
 from local_stack.postgres import PostgresServer
 
 SALES = 1
@@ -60,7 +60,7 @@ def test_it_is_asked_before_the_request_is_read(crm: psycopg.Connection) -> None
 @pytest.fixture
 def standby() -> Iterator[str]:
     """The dsn of a server in recovery, which can be read and not written."""
-    folder = temporary_folder()
+    folder = server_folder()
     server = PostgresServer(folder / "postgres", password="standby", settings={"fsync": "off"})
     try:
         with server:

@@ -13,10 +13,10 @@ from uuid import uuid4
 import psutil
 import psycopg
 import pytest
+from databases import server_folder
 
 from lead_mining.crm import embedded
 from lead_mining.migrations import migrate
-from local_stack.environment import temporary_folder
 from local_stack.postgres import PostgresServer
 from provider_simulator.testing import Simulator
 
@@ -34,7 +34,7 @@ class Server:
     """A durable PostgreSQL that can be killed and started again on the same data and port."""
 
     def __init__(self) -> None:
-        self.folder = temporary_folder()
+        self.folder = server_folder()
         self.running = self._new()
         self.running.start()
 
