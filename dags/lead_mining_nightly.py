@@ -25,7 +25,7 @@ A backfill buys what the provider has today, net-new, within the budgets of the 
 - **A task failed, "... the run ... of lead_mining failed"**: open that run; its failed task says what to do. Then
   clear the task here: the same run goes on where it stopped, and nothing is bought twice. If the search's file was
   wrong, mend it first: a run that failed before it was prepared is begun anew with what the file says then.
-- **A task failed with "..., line 11, params.industries.0: ..."**: the file of that search is wrong; the others run.
+- **A task failed with "..., line 12, params.industries.0: ..."**: the file of that search is wrong; the others run.
 - **A task stays *scheduled***: there is no pool named after the provider connection, or it is full. Make it under
   *Admin / Pools*, with *Include deferred*: its slots are how many searches are mined at once from that provider.
 - **"Dag lead_mining is paused"**: switch it on, then clear the task.
@@ -39,6 +39,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from lead_mining.deadlines import run_deadline
 from lead_mining.nightly import MineSavedSearch, SavedSearchesTimetable
 from lead_mining.searches import SavedSearch, read_all
 
@@ -60,6 +61,7 @@ with DAG(
     if searches
     else None,
     catchup=False,
+    deadline=run_deadline(),
     params={
         "searches": Param(
             [],

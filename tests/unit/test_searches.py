@@ -54,6 +54,8 @@ def test_a_search_becomes_params_of_lead_mining(folder: Path) -> None:
         "search_budget": 500,
     }
     assert search.request.search_budget == 500
+    told = read(folder, GOOD + 'notify: [boss@example.com, "#sales"]\n')
+    assert told.request.notify == ["boss@example.com", "#sales"]
     assert search.run_id(dt.date(2026, 11, 25)) == "saved_search__german__2026-11-25"
 
 
@@ -69,6 +71,8 @@ def test_without_a_budget_only_the_accounts_holds(folder: Path) -> None:
         ("owner: Sales DACH", "owner: 7", "line 2, owner: 7 is not allowed; input should be a valid string"),
         ("owner: Sales DACH", "owners: x\nowner: y", "line 2, owners: 'x' is not allowed; there is no such field: did you mean 'owner'?"),
         ("budget: 500", "budget: -1", "line 6, budget: -1 is not allowed; input should be greater than or equal to 0"),
+        ("budget: 500", "notify: [sales]", "line 6, notify.0: 'sales' is not allowed; use an e-mail address, such as sales@example.com, or a Slack channel, such as #sales"),
+        ("budget: 500", "notify: a@b.example", "line 6, notify: 'a@b.example' is not allowed; input should be a valid list"),
         ("budget: 500", "budget: many", "line 6, budget: 'many' is not allowed; input should be a valid integer"),
         ("budget: 500", "budget: 99999999999", "line 6, budget: 99999999999 is not allowed; input should be less than or equal to 2147483647"),
         ("DE, AT", "DE, XX", "line 9, params.countries.1: 'XX' is not allowed; use an ISO 3166-1 code, such as AD or ZW"),
