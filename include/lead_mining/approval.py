@@ -14,6 +14,7 @@ from lead_mining.request import MiningRequest, dag_params
 from lead_mining.runs import Run
 
 _SHOWN_ELSEWHERE = {"lead_number", "approval_threshold", "credit_account", "search_budget"}
+_NOT_SHOWN = {"notify"}  # people's addresses: the question goes through an XCom
 _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")  # all ASCII punctuation, as CommonMark lets it be escaped
 
 
@@ -46,7 +47,7 @@ def _asked_for(request: MiningRequest) -> Iterator[tuple[str, str]]:
     always = {"search_type", "countries"} | ({"contact_number"} if request.search_type == "people" else set())
     for name, schema in dag_params().items():
         value = getattr(request, name)
-        if name not in _SHOWN_ELSEWHERE and (name in always or value != schema.get("default")):
+        if name not in _SHOWN_ELSEWHERE | _NOT_SHOWN and (name in always or value != schema.get("default")):
             yield schema["title"], _words(value, schema.get("values_display", {}))
 
 

@@ -28,7 +28,6 @@ _RAW, _CANDIDATES, _REJECTIONS = "lead_mining/raw_page", "lead_mining/candidate"
 _LEDGER, _LEADS = "lead_mining/ledger_transaction", "public/crm_lead"
 
 _TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "prepare_retry": ((_CANDIDATES, _REJECTIONS), (_CANDIDATES,)),
     "extract": ((), (_RAW, _CANDIDATES, _REJECTIONS)),
     "validate": ((_CANDIDATES,), (_CANDIDATES, _REJECTIONS)),
     "deduplicate": ((_CANDIDATES, _LEADS, "public/res_partner"), (_CANDIDATES, _REJECTIONS)),

@@ -15,7 +15,6 @@ from lead_mining import candidates, pipeline, runs
 from lead_mining.exceptions import FieldProblem, InvalidRequest
 from lead_mining.migrations import check_migrated
 from lead_mining.providers.base import Company
-from lead_mining.request import MiningRequest
 from lead_mining.runs import StepResult
 
 CORRECTABLE = (
@@ -65,9 +64,7 @@ def prepare_retry(
         companies = {
             row[0]: _corrected(row[0], _as_bought(row[2], row[6] or {}), corrections.get(row[0], {})) for row in rows
         }
-        request = MiningRequest.parse(
-            rows[0][3] | {"lead_number": len(rows), "max_credits": None, "approval_threshold": None}
-        )
+        request = runs.read_request(rows[0][3], lead_number=len(rows), max_credits=None, approval_threshold=None)
         run = pipeline.create_run(conn, run_key, request, runs.get(conn, rows[0][1]), overrule)
         candidates.store_retried(conn, run.id, companies)
     return pipeline.plan_run(conn, run.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from lead_mining.crm.context import CrmContext
+from lead_mining.privacy.scrub import ERASED
 from lead_mining.request import MiningRequest
 
 StepResult = dict[str, Any]
@@ -42,11 +43,17 @@ class Run:
 
     @property
     def mining_request(self) -> MiningRequest:
-        return MiningRequest.parse(self.request)
+        return read_request(self.request)
 
     @property
     def crm_context(self) -> CrmContext:
         return CrmContext.model_validate(self.context)
+
+
+def read_request(kept: Mapping[str, Any], **changes: Any) -> MiningRequest:
+    """The request as a run keeps it, with changes. Who was erased since is none to be told. Raises InvalidRequest."""
+    to_tell = [each for each in kept.get("notify", ()) if each != ERASED]
+    return MiningRequest.parse({**kept, "notify": to_tell, **changes})
 
 
 _COLUMNS = (

@@ -55,6 +55,10 @@ def test_all_that_is_asked_for_and_what_it_costs() -> None:
     }
 
 
+def test_whom_it_tells_is_not_shown() -> None:
+    assert "example" not in page(PEOPLE | {"notify": ["boss@example.com"]})
+
+
 def test_only_what_was_filled_in() -> None:
     found = rows(page({"countries": ["FR"], "approval_threshold": 0, "filter_on_size": True, "company_size_max": 50}))
     assert found["Filter on company size"] == "yes"
