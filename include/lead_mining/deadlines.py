@@ -2,6 +2,7 @@
 
 DAG files import it, so it imports nothing heavy at its top. LEAD_MINING_DEADLINE_HOURS, by default 4, is the time;
 LEAD_MINING_ON_CALL names addresses and Slack channels, with commas between, that are told beside whom the run names.
+The DAG processor reads the first, the triggerer, which tells, the second.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import BaseDeadlineReference, DeadlineAlert
 
 from lead_mining import links
@@ -40,7 +41,7 @@ def run_deadline() -> DeadlineAlert:
     return DeadlineAlert(
         reference=RunCreated(),
         interval=_time(),
-        callback=SyncCallback(tell_of_late_run),
+        callback=AsyncCallback(tell_of_late_run),  # a SyncCallback stops the scheduler where executors cannot run it
         name="A run has not ended in time",
     )
 
@@ -58,11 +59,17 @@ def _time() -> timedelta:
     return time
 
 
-def tell_of_late_run(context: dict[str, Any]) -> None:
+async def tell_of_late_run(context: dict[str, Any]) -> None:
     """Tell whom the run names, and who is on call, that it has not ended. Nothing where it has, by failing.
 
-    `context`: as Airflow hands it to callbacks of deadlines: `dag_run` as its API shows it.
+    Called in Airflow's triggerer. `context`: `dag_run` as Airflow's API shows it.
     """
+    from asgiref.sync import sync_to_async
+
+    await sync_to_async(_tell_of_late_run)(context)
+
+
+def _tell_of_late_run(context: dict[str, Any]) -> None:
     from lead_mining.messages import about_late
     from lead_mining.notifiers import page_url, recipients, tell
 

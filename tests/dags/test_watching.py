@@ -123,7 +123,7 @@ def test_whom_the_run_names_is_told_what_came(run: Watched, secrets_and_people: 
 
 
 def test_a_run_that_is_late_is_told_of_and_can_be_cleared(run: Watched) -> None:
-    assert run.late == {"HOURS": "1.5", "CALLBACK": "(True, None)"}
+    assert run.late == {"HOURS": "1.5", "TOLD": "None"}
     _, (to, mail) = run.mails
     assert to == ("boss@example.com", "oncall@example.com")
     assert mail["Subject"] == "Lead mining: the run late of lead_mining has not ended in time"

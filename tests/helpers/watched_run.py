@@ -39,7 +39,7 @@ REQUEST = {
     "notify": NOTIFY,
 }
 
-# What Airflow does in the process of a task, and for another run of the same DAG, in its scheduler.
+# What Airflow does in the process of a task, and for another run of the same DAG, in its scheduler and triggerer.
 _RUN = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
@@ -67,12 +67,12 @@ from airflow._shared.timezones import timezone
 from airflow.models import Deadline, TaskInstance
 from airflow.models.dagbag import DBDagBag
 from airflow.models.taskinstance import clear_task_instances
-from airflow.sdk.execution_time.callback_supervisor import execute_callback
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
+from airflow._shared.module_loading import import_string
 from sqlalchemy import select
-import structlog
+import asyncio
 with create_session() as session:
     made = DBDagBag().get_latest_version_of_dag("lead_mining", session=session).create_dagrun(
         run_id="late", run_after=timezone.utcnow(), run_type=DagRunType.MANUAL, state=DagRunState.QUEUED,
@@ -83,7 +83,7 @@ with create_session() as session:
     print("HOURS", round((deadline.deadline_time - made.run_after).total_seconds() / 3600, 2))
     deadline.handle_miss(session)
     data = deadline.callback.data
-    print("CALLBACK", execute_callback(data["path"], data["kwargs"], "", None, structlog.get_logger()))
+print("TOLD", asyncio.run(import_string(data["path"])(**data["kwargs"])))
 """
 
 
@@ -157,7 +157,7 @@ def watched_run(server: str, home: Path) -> Iterator[Watched]:
         yield Watched(
             state=afterwards.partition("\n")[0],
             output=of_the_run,
-            late=dict(re.findall(r"^(HOURS|CALLBACK) (.*)$", afterwards, re.MULTILINE)),
+            late=dict(re.findall(r"^(HOURS|TOLD) (.*)$", afterwards, re.MULTILINE)),
             log=re.findall(r"^\S+Z \[(\w+) *\] (.*?) *\[([\w.]+)\] .*loc=", of_the_run, re.MULTILINE),
             events=[json.loads(line) for line in events.read_text().splitlines()],
             metrics=list(_datagrams(statsd)),

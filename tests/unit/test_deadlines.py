@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -57,7 +58,7 @@ def test_it_counts_from_when_the_run_is_made() -> None:
 
 def test_who_is_named_and_who_is_on_call_are_told(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAD_MINING_ON_CALL", "#data, ops@example.com , nonsense,")
-    tell_of_late_run(context(conf={"notify": ["boss@example.com", "#data", 7]}))
+    asyncio.run(tell_of_late_run(context(conf={"notify": ["boss@example.com", "#data", 7]})))
     ((to, message),) = told
     assert to == ["boss@example.com", "#data", "ops@example.com"]
     assert message.subject == "Lead mining: the run r 1 of lead_mining_nightly has not ended in time"
@@ -65,7 +66,7 @@ def test_who_is_named_and_who_is_on_call_are_told(told: Told, monkeypatch: pytes
 
 
 def test_where_nobody_is_named_it_is_a_line_in_the_log(told: Told, caplog: pytest.LogCaptureFixture) -> None:
-    tell_of_late_run(context())
+    asyncio.run(tell_of_late_run(context()))
     assert [to for to, _ in told] == [[]]
     late, nobody = caplog.messages
     assert late.startswith("Lead mining: the run r 1 of lead_mining_nightly has not ended in time. ")
@@ -75,7 +76,7 @@ def test_where_nobody_is_named_it_is_a_line_in_the_log(told: Told, caplog: pytes
 
 @pytest.mark.parametrize("state", ["failed", "success"])
 def test_a_run_that_has_ended_was_told_of_when_it_did(told: Told, state: str) -> None:
-    tell_of_late_run(context(state))
+    asyncio.run(tell_of_late_run(context(state)))
     assert told == []
 
 
@@ -86,6 +87,6 @@ def test_a_database_that_does_not_answer_is_told_too(
         raise OSError(f"{conn_id} is down")
 
     monkeypatch.setattr("lead_mining.hooks.crm_session", down)
-    tell_of_late_run(context(conf={"crm_conn_id": "our_crm"}))
+    asyncio.run(tell_of_late_run(context(conf={"crm_conn_id": "our_crm"})))
     assert "how far the run has come is not known (OSError: our_crm is down)" in caplog.text
     assert "The CRM's database does not answer, which may be why." in caplog.text
