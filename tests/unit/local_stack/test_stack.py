@@ -97,11 +97,10 @@ def test_clean_leaves_nothing(stack: Stack) -> None:
     assert not outside.parent.exists() or outside.parent == stack.local.parent
 
 
-@pytest.mark.parametrize(("statement", "code"), [("SELECT 1", 0), ("SELECT 1/0", 1)])
-def test_psql_gives_its_exit_code_and_hides_the_password(
-    stack: Stack, statement: str, code: int, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert psql(stack, statement) == code
+def test_psql_gives_its_exit_code_and_hides_the_password(stack: Stack, capfd: pytest.CaptureFixture[str]) -> None:
+    with stack.session(POSTGRES):
+        assert psql(stack, "SELECT 1") == 0
+        assert psql(stack, "SELECT 1/0") == 1
     out, err = capfd.readouterr()
-    assert ("division by zero" in err) == bool(code)
+    assert "division by zero" in err
     assert stack.environment.secrets["postgres_password"] not in out + err
