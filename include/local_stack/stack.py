@@ -36,7 +36,7 @@ API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER = "api-server", "scheduler", "da
 MINING = (POSTGRES, SIMULATOR, API_SERVER, SCHEDULER, DAG_PROCESSOR)
 ALL = (*MINING, TRIGGERER)
 START_SECONDS = 600
-PROVIDER_POOL = ("lead_mining_provider", 4, "Tasks that ask the provider")  # named like the provider's connection
+PROVIDER_POOL = ("lead_mining_provider", 4, "Saved searches at once from this provider")  # named like its connection
 
 
 def _tell(line: str) -> None:

@@ -33,6 +33,11 @@ NOT_TOLD = {
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": "as above",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "as above",
     "AIRFLOW__METRICS__STATSD_HOST": "the chart knows the name of its StatsD",
+    "AIRFLOW__OPENLINEAGE__TRANSPORT": "who wants it adds it to `env`",
+    "AIRFLOW_CONN_SLACK_API_DEFAULT": "who wants it adds it to `secret`",
+    "AIRFLOW_CONN_SMTP_DEFAULT": "who wants it adds it to `secret`",
+    "LEAD_MINING_DEADLINE_HOURS": "who wants it adds it to `env`",
+    "LEAD_MINING_ON_CALL": "who wants it adds it to `env`",
     "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "the chart's probes ask the database",
 }
 
