@@ -75,8 +75,11 @@ def charged_by_provider(stack: CeleryStack) -> int:
 
 
 def test_a_lost_worker_costs_nothing_but_time(stack: CeleryStack, capsys: pytest.CaptureFixture[str]) -> None:
+    def ended() -> bool:
+        return stack.api.run_state(NIGHTLY, night) in ("success", "failed")
+
     def each_loads_as_much_as_it_can() -> bool:
-        assert stack.api.run_state(NIGHTLY, night) == "running"
+        assert not ended()
         running = [(task, worker) for _, task, worker, state in attempts(stack) if state == "running"]
         loading = Counter(worker for task, worker in running if task == "load_leads")
         return loading == {LOST: TASKS_OF_A_WORKER, KEPT: TASKS_OF_A_WORKER}
@@ -88,7 +91,7 @@ def test_a_lost_worker_costs_nothing_but_time(stack: CeleryStack, capsys: pytest
             night = stack.api.trigger(NIGHTLY, {})
             wait_until(each_loads_as_much_as_it_can, "both load", seconds=240)
             stack.lose_worker(LOST)
-        wait_until(lambda: stack.api.run_state(NIGHTLY, night) in ("success", "failed"), "its end", seconds=240)
+        wait_until(ended, "the end of the night", seconds=240)
 
         searches = {task["task_id"]: task["state"] for task in stack.api.tasks(NIGHTLY, night)}
         assert searches == {f"leads_{country.lower()}": "success" for country in LEADS}
