@@ -141,7 +141,7 @@ def test_the_pool_of_the_provider_is_there_and_keeps_a_size_that_was_set(stack: 
     made = api(stack, "GET", f"/pools/{name}")
     assert (made["slots"], made["include_deferred"], made["description"]) == (slots, True, description)
 
-    api(stack, "PATCH", f"/pools/{name}?update_mask=slots", {"slots": 9})
+    api(stack, "PATCH", f"/pools/{name}", {"pool": name, "slots": 9, "include_deferred": True})
     stack.api.add_pool(*PROVIDER_POOL)  # as at the next start
 
     assert api(stack, "GET", f"/pools/{name}")["slots"] == 9
