@@ -1,20 +1,36 @@
-"""The whole stack, once for all end-to-end tests: PostgreSQL, Airflow and the simulator, in a folder of their own."""
+"""The whole stack, once for all end-to-end tests: PostgreSQL, Airflow and the simulator, in a folder of their own.
+
+And a browser. Screenshots go to the folder of LEAD_MINING_SCREENSHOTS, where it is set.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from nights import write_searches
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from local_stack import crm
 from local_stack.mine import wait_for_dag
 from local_stack.stack import Stack
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# Without these Chromium asks its maker's servers for updates, and as root it needs to run without its sandbox.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +52,41 @@ def stack() -> Iterator[Stack]:
 def conn(stack: Stack) -> Iterator[psycopg.Connection]:
     with psycopg.connect(stack.crm_conninfo, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=60_000)  # the machine may be busy
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed: on Debian, `apt-get install chromium`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Stack) -> Iterator[Page]:
+    """A page that is logged in."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, base_url=stack.url)
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    page.goto("/")
+    page.fill("input[name=username]", stack.user)
+    page.fill("input[name=password]", stack.password)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "/auth/login" not in url)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def picture(page: Page, tmp_path: Path) -> Callable[[str], None]:
+    folder = Path(os.environ.get("LEAD_MINING_SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(name: str, of: Page = page) -> None:
+        of.wait_for_timeout(500)  # let animations end
+        of.screenshot(path=folder / f"{name}.png")
+
+    return take

@@ -1,72 +1,17 @@
-"""The UI as a salesperson uses it, in headless Chromium: trigger by the form, watch the run, open Data Docs.
-
-Screenshots go to the folder of LEAD_MINING_SCREENSHOTS, where it is set.
-"""
+"""The UI as a salesperson uses it, in headless Chromium: trigger by the form, watch the run, open Data Docs."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from local_stack.stack import Stack
 
 pytestmark = pytest.mark.e2e
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-# Without these Chromium asks its maker's servers for updates, and as root it needs to run without its sandbox.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=60_000)  # the machine may be busy
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed: on Debian, `apt-get install chromium`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser, stack: Stack) -> Iterator[Page]:
-    """A page that is logged in."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000}, base_url=stack.url)
-    context.set_default_timeout(60_000)
-    page = context.new_page()
-    page.goto("/")
-    page.fill("input[name=username]", stack.user)
-    page.fill("input[name=password]", stack.password)
-    page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: "/auth/login" not in url)
-    yield page
-    context.close()
-
-
-@pytest.fixture
-def picture(page: Page, tmp_path: Path) -> Callable[[str], None]:
-    folder = Path(os.environ.get("LEAD_MINING_SCREENSHOTS") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def take(name: str, of: Page = page) -> None:
-        of.wait_for_timeout(500)  # let animations end
-        of.screenshot(path=folder / f"{name}.png")
-
-    return take
 
 
 def choose(page: Page, param: str, *labels: str) -> None:
@@ -107,10 +52,10 @@ def test_mine_by_the_form_watch_the_run_and_open_data_docs(
     assert conn.execute("SELECT count(*) FROM crm_lead").fetchone() > leads_before
 
     page.goto("/")
-    page.get_by_role("button", name="Browse").click()
     with page.context.expect_page() as opened:
-        page.get_by_role("menuitem", name="Data Docs").click()
+        page.get_by_role("link", name="Lead mining", exact=True).first.click()
     docs = opened.value
+    docs.get_by_role("navigation", name="Lead mining").get_by_role("link", name="Data Docs").click()
     docs.get_by_role("link", name=re.compile("LMR")).first.click()
     expect(docs.get_by_text("domain_is_well_formed").first).to_be_visible()
     picture("6-data-docs", docs)
