@@ -21,7 +21,7 @@ _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")  # all ASCII punctuation, as Common
 def question(run: Run, left: Sequence[Spendable]) -> str:
     """Two tables. `left`: what the account and each monthly budget have beside what the run holds."""
     request = run.mining_request
-    asked = [("Request", run.request_number or ""), ("Leads, at most", f"{run.lead_number:,}"), *_asked_for(request)]
+    asked = [("Request", run.request_number or ""), ("Leads, at most", f"{run.lead_number:,}"), *asked_for(request)]
     credits = [
         ("It can cost", str(request.cost_of(run.lead_number))),
         ("Approval is asked for above", f"{request.approval_threshold:,} credits"),
@@ -42,7 +42,7 @@ def _of(run: Run, limit: Spendable) -> str:
     return what[:1].upper() + what[1:].removesuffix(",")
 
 
-def _asked_for(request: MiningRequest) -> Iterator[tuple[str, str]]:
+def asked_for(request: MiningRequest) -> Iterator[tuple[str, str]]:
     """Title and value of what was filled in, as the trigger form calls it."""
     always = {"search_type", "countries"} | ({"contact_number"} if request.search_type == "people" else set())
     for name, schema in dag_params().items():

@@ -48,6 +48,15 @@ class RejectionsLink(BaseOperatorLink):
         return links.rejections_page(ti_key.dag_id, ti_key.run_id)
 
 
+class RequestLink(BaseOperatorLink):
+    """On the task `release`, the last one: what came of it all."""
+
+    name = "Request"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        return links.request_page(ti_key.dag_id, ti_key.run_id)
+
+
 def do(
     step: str,
     plan: dict[str, Any],
@@ -178,6 +187,7 @@ def load_what_was_bought(before: Any, plan: Any, release: Any) -> None:
     steps = [before, *(step(plan) for step in tasks)]
     for step in steps[1:]:
         step.operator.operator_extra_links = links_of.get(step.operator.task_id, ())
+    release.operator.operator_extra_links = (RequestLink(),)
     for earlier, later in pairwise(steps):
         earlier >> later
     steps[-1] >> release.as_teardown()

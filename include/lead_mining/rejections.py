@@ -13,6 +13,9 @@ _SHOWN = (
     *("reveal_id", "contacts", "country"),
 )
 
+_NOT_TO_BE_OVERRULED = "suppressed", "duplicate_reveal_id"
+"""How rules begin that no person may overrule: for want of right, or as they are certain."""
+
 
 @dataclass(frozen=True)
 class RejectedRow:
@@ -39,27 +42,47 @@ class RejectedRow:
     can_be_tried_again: bool
 
 
-_ROWS = """
-SELECT j.id AS rejection_id, j.candidate_id, coalesce(c.company->>'name', c.company->>'legal_name') AS company,
-       c.company->>'domain' AS domain, c.company->>'country_code' AS country, j.contact_index + 1 AS contact, j.rule,
-       j.step, j.severity, j.field,
-       CASE WHEN j.contact_index IS NULL AND j.field = ANY(%(shown)s) THEN left(j.value, 200) END AS value,
-       j.value IS NULL AS missing,
-       j.duplicate_of, coalesce(c.lead_id, again.lead_id) AS lead_id,
+_CAN_BE_TRIED_AGAIN = """
        j.severity = 'reject' AND j.contact_index IS NULL AND c.state = 'rejected' AND NOT r.dry_run
-       AND again.id IS NULL AND p.removed_at IS NULL AS can_be_tried_again
+       AND again.id IS NULL AND p.removed_at IS NULL AND NOT EXISTS (
+           SELECT FROM lead_mining.rejection k WHERE k.candidate_id = c.id AND k.contact_index IS NULL
+           AND k.severity = 'reject' AND k.rule ~ %(never)s)
+"""
+_FROM = """
 FROM lead_mining.rejection j
 JOIN lead_mining.run r ON r.id = j.run_id
 LEFT JOIN lead_mining.candidate c ON c.id = j.candidate_id
 LEFT JOIN lead_mining.candidate again ON again.retry_of = c.id AND again.state = 'loaded'
 LEFT JOIN lead_mining.raw_page p ON (p.run_id, p.page_number) = (c.run_id, c.page_number)
 WHERE r.run_key = %(run_key)s AND (%(rule)s::text IS NULL OR j.rule = %(rule)s)
-ORDER BY j.id LIMIT %(most)s
 """
+_ROWS = f"""
+SELECT j.id AS rejection_id, j.candidate_id, coalesce(c.company->>'name', c.company->>'legal_name') AS company,
+       c.company->>'domain' AS domain, c.company->>'country_code' AS country, j.contact_index + 1 AS contact, j.rule,
+       j.step, j.severity, j.field,
+       CASE WHEN j.contact_index IS NULL AND j.field = ANY(%(shown)s) THEN left(j.value, 200) END AS value,
+       j.value IS NULL AS missing,
+       j.duplicate_of, coalesce(c.lead_id, again.lead_id) AS lead_id,
+       {_CAN_BE_TRIED_AGAIN} AS can_be_tried_again
+{_FROM}ORDER BY j.id LIMIT %(most)s
+"""
+_TO_TRY_AGAIN = f"SELECT DISTINCT c.id {_FROM} AND {_CAN_BE_TRIED_AGAIN} ORDER BY c.id LIMIT %(most)s"
 
 
 def rejected_rows(conn: Connection, run_key: str, rule: str | None, most: int) -> list[RejectedRow]:
     """The rejections of a run, of one rule or of all, in the order in which they were made, at most so many."""
     with conn.cursor(row_factory=class_row(RejectedRow)) as cur:
-        parameters = {"run_key": run_key, "rule": rule, "most": most, "shown": list(_SHOWN)}
-        return cur.execute(_ROWS, parameters).fetchall()
+        return cur.execute(_ROWS, _parameters(run_key, rule, most) | {"shown": list(_SHOWN)}).fetchall()
+
+
+def to_try_again(conn: Connection, run_key: str, rule: str | None, most: int) -> list[int]:
+    """Numbers of the run's candidates, turned down by the rule or by any, that can be tried again, at most so many."""
+    return [id_ for (id_,) in conn.execute(_TO_TRY_AGAIN, _parameters(run_key, rule, most))]
+
+
+def may_be_overruled(rule: str) -> bool:
+    return not rule.startswith(_NOT_TO_BE_OVERRULED)
+
+
+def _parameters(run_key: str, rule: str | None, most: int) -> dict[str, object]:
+    return {"run_key": run_key, "rule": rule, "most": most, "never": f"^({'|'.join(_NOT_TO_BE_OVERRULED)})"}

@@ -15,6 +15,7 @@ from lead_mining import candidates, pipeline, runs
 from lead_mining.exceptions import FieldProblem, InvalidRequest
 from lead_mining.migrations import check_migrated
 from lead_mining.providers.base import Company
+from lead_mining.rejections import may_be_overruled
 from lead_mining.runs import StepResult
 
 CORRECTABLE = (
@@ -22,8 +23,6 @@ CORRECTABLE = (
     *("founded_year", "sector_primary", "sector", "industry_group", "industry", "sub_industry"),
 )
 """Fields of a company that may be corrected: none that holds a person's data, as Airflow keeps what is typed in."""
-
-_NOT_TO_BE_OVERRULED = "suppressed", "duplicate_reveal_id"
 
 _REJECTED = """
 SELECT c.id, c.run_id, c.company, r.request, p.removed_at IS NULL AS kept,
@@ -88,7 +87,7 @@ def _check(
         elif not kept:
             problems.append(FieldProblem("candidates", id_, "its data was removed, by retention or erasure"))
         for rule in rules or ():
-            if rule in overrule and rule.startswith(_NOT_TO_BE_OVERRULED):
+            if rule in overrule and not may_be_overruled(rule):
                 how = "take it off the suppression list (DAG privacy_suppress)" if rule[0] == "s" else "it is certain"
                 problems.append(FieldProblem("overrule", rule, f"it cannot be overruled: {how}"))
     if len({row[1] for row in rows}) > 1:

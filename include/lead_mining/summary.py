@@ -1,4 +1,4 @@
-"""What a run came to, for people: one table for the log, the terminal and, later, the UI."""
+"""What a run came to, for people: one table for the log, the terminal and the UI."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class RunSummary:
         """The lines as aligned text, for a task's log in the UI."""
         rows = self.lines()
         if self.data_docs:
-            rows.append(("quality, rule by rule", f"Browse / Data Docs / {self.data_docs.partition('/')[0]}"))
+            rows.append(("quality, rule by rule", f"Lead mining / Data Docs / {self.data_docs.partition('/')[0]}"))
         width = max(len(what) for what, _ in rows)
         return "\n".join(f"{what.ljust(width)}  {value}" for what, value in rows)
 

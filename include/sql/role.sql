@@ -220,7 +220,7 @@ GRANT INSERT (name, color, create_uid, write_uid, create_date, write_date) ON pu
 GRANT SELECT (id, reveal_ids, name) ON public.crm_iap_lead_industry TO lead_mining;
 GRANT SELECT (id, reveal_id) ON public.crm_iap_lead_role TO lead_mining;
 GRANT SELECT (id, reveal_id) ON public.crm_iap_lead_seniority TO lead_mining;
-GRANT SELECT (id) ON public.crm_iap_lead_mining_request TO lead_mining;
+GRANT SELECT (id, state, error_type) ON public.crm_iap_lead_mining_request TO lead_mining;
 GRANT INSERT (name, state, search_type, lead_number, lead_type, team_id, user_id, filter_on_size, company_size_min,
     company_size_max, contact_number, contact_filter_type, preferred_role_id, seniority_id, create_uid, write_uid,
     create_date, write_date) ON public.crm_iap_lead_mining_request TO lead_mining;

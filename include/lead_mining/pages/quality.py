@@ -9,7 +9,7 @@ from lead_mining.pages.chart import lines
 from lead_mining.pages.rendering import render
 from lead_mining.quality.results import RunQuality
 from lead_mining.quality.rules import suites_that_hold
-from lead_mining.rejections import RejectedRow
+from lead_mining.rejections import RejectedRow, may_be_overruled
 from lead_mining.summary import RejectionCount, RunSummary
 
 
@@ -26,23 +26,44 @@ def over_time_page(found: Sequence[RunQuality], up: str) -> str:
 
 
 def rejections_page(
-    run_key: str, run: RunSummary, rule: str | None, rows: Sequence[RejectedRow], most: int, up: str
+    run_key: str,
+    run: RunSummary,
+    rule: str | None,
+    rows: Sequence[RejectedRow],
+    most: int,
+    up: str,
+    *,
+    may_retry: bool,
+    problem: str | None = None,
 ) -> str:
-    """A run's rejections: how many by which rule, and rows of one rule, or of all, of which `most` were asked for."""
+    """A run's rejections: how many by which rule, and rows of one rule, or of all, of which `most` were asked for.
+
+    `may_retry`: whether who asks may have them tried again; `problem`: why that was refused just now.
+    """
+    again = [row for row in rows if row.can_be_tried_again]
+    first_of_each = {row.candidate_id: row.rejection_id for row in reversed(again)}
     return render(
         "rejections.html.j2",
         up=up,
         run_key=run_key,
         run=run,
         rule=rule,
-        counts=sorted(run.rejections, key=_worst_first),
-        reasons={name: one.reason for suite in suites_that_hold().values() for name, one in suite.rules.items()},
+        counts=sorted(run.rejections, key=worst_first),
+        reasons=reasons(),
         rows=rows,
         total=sum(count.count for count in run.rejections if rule in (None, count.rule)),
         cut=len(rows) >= most,
-        to_try_again=list(dict.fromkeys(row.candidate_id for row in rows if row.can_be_tried_again)),
+        offered=set(first_of_each.values()),
+        overrulable=sorted({row.rule for row in again if row.step != "debit_credits" and may_be_overruled(row.rule)}),
+        may_retry=may_retry,
+        problem=problem,
     )
 
 
-def _worst_first(count: RejectionCount) -> tuple[bool, int, str]:
+def reasons() -> dict[str, str]:
+    """What each rule expects, by its name."""
+    return {name: one.reason for suite in suites_that_hold().values() for name, one in suite.rules.items()}
+
+
+def worst_first(count: RejectionCount) -> tuple[bool, int, str]:
     return count.severity != "reject", -count.count, count.rule

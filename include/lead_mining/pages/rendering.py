@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["links"] = links
+    environment.globals |= {"links": links, "utc": dt.UTC}
     return environment
 
 

@@ -59,5 +59,11 @@ def _may_mine_searches(user: GetUserDep) -> bool:
 MayTriggerNightly = Annotated[bool, Depends(_may_mine_searches)]
 """Whether who asks may have saved searches mined by hand."""
 
+def _may_retry(user: GetUserDep) -> bool:
+    return _is_authorized(user, "retry_rejections")
+
+
 SeesPeople = Annotated[bool, Depends(_sees_people)]
 """Whether who asks may see personal data."""
+MayRetry = Annotated[bool, Depends(_may_retry)]
+"""Whether who asks may have rejections tried again."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import psycopg
 from airflow.models import DagRun
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,9 +22,17 @@ HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"
 # Scripts from our own files alone, styles in the page for pictures.
 OWN_PAGE = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:;"
-    " style-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'",
+    " style-src 'self' 'unsafe-inline'; frame-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'",
     **HEADERS,
 }
+# What a provider's texts are shown in: nothing is loaded or run, and links open outside the frame.
+NOTE = {
+    "Content-Security-Policy": "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none';"
+    " style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'",
+    **HEADERS,
+}
+Text = Annotated[str, Query(max_length=300, pattern=r"^[^\x00]*$")]
+"""A word in an address, which PostgreSQL can be asked for."""
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +58,14 @@ def connection_of(session: Session, run_key: str | None) -> str:
     """
     if run_key is None:
         return str(CRM_CONNECTION["default"])
-    dag_id, _, run_id = run_key.partition("/")
+    dag_id, _, run_id = run_key.replace("\0", "").partition("/")  # which PostgreSQL cannot be asked for
     found = session.execute(select(DagRun.conf).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).first()
     if found is None:
         raise HTTPException(404, "There is no such run")
     return str((found[0] or {}).get("crm_conn_id") or CRM_CONNECTION["default"])
 
 
-def crm_page(conn_id: str, up: Up, show: Callable[[psycopg.Connection], str]) -> HTMLResponse:
+def crm_page(conn_id: str, up: Up, show: Callable[[psycopg.Connection], str | Response]) -> Response:
     """The page that `show` makes from a CRM; where that cannot be read, a page that says why (503)."""
     from lead_mining.migrations import check_migrated
     from lead_mining.pages.rendering import problem
@@ -66,7 +74,8 @@ def crm_page(conn_id: str, up: Up, show: Callable[[psycopg.Connection], str]) ->
         with crm_connection(conn_id) as conn:
             check_migrated(conn)
             conn.execute("SET statement_timeout = '20s'")
-            return own_page(show(conn))
+            shown = show(conn)
+            return own_page(shown) if isinstance(shown, str) else shown
     except LeadMiningError as error:
         what = str(error)
     except psycopg.Error:

@@ -7,9 +7,9 @@ from importlib.resources import files
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from lead_mining.ui import quality, searches
+from lead_mining.ui import quality, rejections, requests, searches
 
 app = FastAPI(title="Lead mining", openapi_url=None)
-app.include_router(quality.router)
-app.include_router(searches.router)
+for page in (requests, rejections, searches, quality):
+    app.include_router(page.router)
 app.mount("/static", StaticFiles(directory=str(files("lead_mining.pages").joinpath("static"))), name="static")

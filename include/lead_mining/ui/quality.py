@@ -1,4 +1,4 @@
-"""Data Docs, quality over time, and the rejections of a run."""
+"""Data Docs, and quality over time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import psycopg
 from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
@@ -14,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from lead_mining.hooks import data_docs_folder
 from lead_mining.ui.access import may_look
-from lead_mining.ui.answers import HEADERS, Up, connection_of, crm_page, own_page
+from lead_mining.ui.answers import HEADERS, Text, Up, connection_of, crm_page, own_page
 
 MOST_ROWS = 500
 # Great Expectations' pages bring scripts and do not escape all they show. In a sandbox they have an origin of their own
@@ -47,7 +46,7 @@ async def data_docs_page(path: str, request: Request, docs: Folder) -> Response:
 
 
 @router.get("/quality/")
-def quality_over_time(session: SessionDep, up: Up, crm_of: str | None = None) -> HTMLResponse:
+def quality_over_time(session: SessionDep, up: Up, crm_of: Text | None = None) -> Response:
     """Pass rates of the latest runs, in the CRM of the run `crm_of`, by default that of the default connection."""
     from lead_mining.pages.quality import over_time_page
     from lead_mining.quality import results
@@ -55,22 +54,3 @@ def quality_over_time(session: SessionDep, up: Up, crm_of: str | None = None) ->
     return crm_page(
         connection_of(session, crm_of), up, lambda conn: over_time_page(results.over_time(conn, MOST_ROWS), up)
     )
-
-
-@router.get("/quality/{dag_id}/{run_id}")
-def rejections_of_a_run(session: SessionDep, up: Up, dag_id: str, run_id: str, rule: str | None = None) -> HTMLResponse:
-    """What a run turned down or let pass with a warning, by which rule."""
-    from lead_mining.pages.quality import rejections_page
-    from lead_mining.pages.rendering import problem
-    from lead_mining.rejections import rejected_rows
-    from lead_mining.summary import summary
-
-    run_key = f"{dag_id}/{run_id}"
-
-    def show(conn: psycopg.Connection) -> str:
-        run = summary(conn, run_key)
-        if run is None:
-            return problem("The run has not been prepared yet: look again when its first task has ended.", up)
-        return rejections_page(run_key, run, rule, rejected_rows(conn, run_key, rule, MOST_ROWS), MOST_ROWS, up)
-
-    return crm_page(connection_of(session, run_key), up, show)
