@@ -45,7 +45,7 @@ Every task can be cleared at any time, also of a finished run: it finds what it 
 - **`extract` failed, access denied**: the token of the connection `lead_mining_provider` is wrong. Mend it under
   *Admin / Connections*, then clear `extract`.
 - **`validate` rejected nearly all**: open *Rejections* on its tab *Details*; the worst rule comes first, and leads to
-  its rows. *Lead quality* under *Browse* shows since when.
+  its rows. *Lead mining / Quality* in the menu shows since when.
 - **"own.yaml, expectation 2 (...)"**: a quality rule of your own is wrong; nothing was bought. Mend that file in
   `include/expectations` (`make expectations` tries it), then clear the failed task.
 - **Fewer leads than asked for**: the table in the log of `release` says what was turned down, and what

@@ -104,7 +104,7 @@ class MinedRequest:
             return State("failed", f"failed: {self._why_failed()}")
         if airflow == "success" or self.complete:
             return self._ended()
-        return State("unknown", "not finished, and Airflow knows nothing of its run any more")
+        return State("unknown", "unfinished: its run is gone from Airflow")
 
     def _under_way(self) -> State:
         if self.waits_for_approval:

@@ -120,6 +120,7 @@ def test_a_run_links_to_what_was_found_and_turned_down(dags: dict[str, DAG], dag
     assert found == {
         "validate": {"Data Docs": "lead-mining/data-docs/LMR001_x%2By/index.html", "Rejections": rejections},
         "deduplicate": {"Rejections": rejections},
+        "release": {"Request": f"lead-mining/requests/{dag_id}/manual__2026-11-01T00%3A00%3A00%2B00%3A00"},
     }
 
 

@@ -78,8 +78,8 @@ def requests_page(
         before=before,
         after=after,
         moving=sum(state.kind in ("running", "waiting") for _, state in requests),
-        older=ids[-1] if older and ids else None,
-        newer=ids[0] if newer and ids else None,
+        older=min(ids) if older and ids else None,
+        newer=max(ids) if newer and ids else None,
         filters=filters,
         searches=searches,
     )

@@ -39,31 +39,20 @@ def may_trigger(dag_id: str) -> list[Any]:
     return [_may("POST", dag_id), Depends(_from_our_own_page)]
 
 
-def _is_authorized(user: GetUserDep, dag_id: str) -> bool:
-    return get_auth_manager().is_authorized_dag(
-        method="POST",
-        access_entity=DagAccessEntity.RUN,
-        details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
-        user=user,
-    )
+def _whether_may_trigger(dag_id: str) -> Any:
+    def whether(user: GetUserDep) -> bool:
+        return get_auth_manager().is_authorized_dag(
+            method="POST",
+            access_entity=DagAccessEntity.RUN,
+            details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
+            user=user,
+        )
+
+    return Depends(whether)
 
 
-def _sees_people(user: GetUserDep) -> bool:
-    return _is_authorized(user, "privacy_export")
-
-
-def _may_mine_searches(user: GetUserDep) -> bool:
-    return _is_authorized(user, "lead_mining_nightly")
-
-
-MayTriggerNightly = Annotated[bool, Depends(_may_mine_searches)]
-"""Whether who asks may have saved searches mined by hand."""
-
-def _may_retry(user: GetUserDep) -> bool:
-    return _is_authorized(user, "retry_rejections")
-
-
-SeesPeople = Annotated[bool, Depends(_sees_people)]
+SeesPeople = Annotated[bool, _whether_may_trigger("privacy_export")]
 """Whether who asks may see personal data."""
-MayRetry = Annotated[bool, Depends(_may_retry)]
-"""Whether who asks may have rejections tried again."""
+
+MayRetry = Annotated[bool, _whether_may_trigger("retry_rejections")]
+MayTriggerNightly = Annotated[bool, _whether_may_trigger("lead_mining_nightly")]

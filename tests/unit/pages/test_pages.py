@@ -99,7 +99,7 @@ def hostile_page(request: pytest.FixtureRequest) -> str:
     ]
     return {
         "runs": runs_page([(HOSTILE, NIGHT)], UP),
-        "rejections": rejections_page(f"lead_mining/{HOSTILE}", run, HOSTILE, [row], 500, UP),
+        "rejections": rejections_page(f"lead_mining/{HOSTILE}", run, HOSTILE, [row], 500, UP, may_retry=True),
         "over time": over_time_page(rate, UP),
         "problem": problem(HOSTILE, UP),
     }[request.param]
@@ -123,7 +123,7 @@ def test_no_page_asks_another_host(hostile_page: str) -> None:
 
 
 def test_rejections_come_worst_first_with_what_is_expected() -> None:
-    page = rejections_page("lead_mining/r", RUN, None, [ROW], 500, UP)
+    page = rejections_page("lead_mining/r", RUN, None, [ROW], 500, UP, may_retry=True)
     assert [page.index(f">{rule}<") for rule in ("duplicate_domain", "domain_is_known", "phone_is_valid")] == sorted(
         page.index(f">{rule}<") for rule in ("duplicate_domain", "domain_is_known", "phone_is_valid")
     )
@@ -131,12 +131,15 @@ def test_rejections_come_worst_first_with_what_is_expected() -> None:
     assert "1,200 companies were extracted, 5 loaded." in text_of(page)
     assert 'href="../../lead-mining/data-docs/LMR001_x%2By/index.html"' in page
     assert 'href="../../dags/retry_rejections"' in page
+    assert 'href="../../lead-mining/requests/lead_mining/r"' in page
 
 
 def test_the_rows_of_a_rule_say_how_many_there_are_in_all() -> None:
-    page = text_of(rejections_page("lead_mining/r", RUN, "phone_is_valid", [ROW] * 500, 500, UP))
+    page = text_of(rejections_page("lead_mining/r", RUN, "phone_is_valid", [ROW] * 500, 500, UP, may_retry=True))
     assert "phone_is_valid : 900, the first 500" in page
-    assert "the first" not in text_of(rejections_page("lead_mining/r", RUN, "domain_is_known", [ROW] * 3, 500, UP))
+    assert "the first" not in text_of(
+        rejections_page("lead_mining/r", RUN, "domain_is_known", [ROW] * 3, 500, UP, may_retry=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,26 +149,49 @@ def test_the_rows_of_a_rule_say_how_many_there_are_in_all() -> None:
         ({"value": None, "missing": True}, "domain nothing reject"),
         ({"value": None}, "domain not shown: rejection 7 reject"),
         ({"lead_id": 12}, "domain x lead 12"),
-        ({"company": None, "domain": None}, "3 could not be read DE"),
-        ({"company": None}, "3 acme.example DE"),
+        ({"company": None, "domain": None}, "could not be read DE"),
+        ({"company": None}, "acme.example DE"),
         ({"contact": 2}, "contact 2"),
         ({"duplicate_of": "crm.lead 4 (lost)"}, "domain x crm.lead 4 (lost)"),
     ],
 )
 def test_a_row_says_what_was_found_and_what_became_of_it(changes: dict[str, Any], said: str) -> None:
-    assert said in text_of(rejections_page("lead_mining/r", RUN, None, [replace(ROW, **changes)], 500, UP))
+    assert said in text_of(
+        rejections_page("lead_mining/r", RUN, None, [replace(ROW, **changes)], 500, UP, may_retry=True)
+    )
 
 
 def test_only_what_can_be_tried_again_is_offered_each_once() -> None:
-    rows = [ROW, replace(ROW, rejection_id=8), replace(ROW, candidate_id=4, can_be_tried_again=False)]
-    page = rejections_page("lead_mining/r", RUN, None, rows, 500, UP)
-    (offered,) = re.findall(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)
-    assert offered.split() == ["3"]
-    assert "<textarea" not in rejections_page("lead_mining/r", RUN, None, rows[2:], 500, UP)
+    rows = [
+        ROW,
+        replace(ROW, rejection_id=8, rule="name_is_known"),
+        replace(ROW, candidate_id=4, rejection_id=10, rule="suppressed_domain", can_be_tried_again=False),
+        replace(ROW, candidate_id=5, rejection_id=9, rule="no_more_than_asked", step="debit_credits"),
+    ]
+    page = rejections_page("lead_mining/r", RUN, "domain_is_known", rows, 500, UP, may_retry=True)
+    assert re.findall(r'name="candidate" value="(\d+)" aria-label="Try Acme again"', page) == ["3", "5"]
+    offered = re.findall(r'name="overrule" value="(\w+)"( checked)?', page)
+    assert offered == [("domain_is_known", " checked"), ("name_is_known", "")]
+    assert 'action="?rule=domain_is_known"' in page
+    assert "<form" not in rejections_page("lead_mining/r", RUN, None, rows[2:3], 500, UP, may_retry=True)
+
+
+def test_who_may_not_have_them_tried_again_gets_no_form_and_is_told_who_may() -> None:
+    page = rejections_page("lead_mining/r", RUN, None, [ROW], 500, UP, may_retry=False)
+    assert "<form" not in page
+    assert "<input" not in page
+    assert "Who may trigger the DAG retry_rejections" in text_of(page)
+
+
+def test_what_was_wrong_with_a_form_is_said_to_screen_readers_at_once() -> None:
+    page = rejections_page("lead_mining/r", RUN, None, [ROW], 500, UP, may_retry=True, problem=f"Choose {HOSTILE}")
+    assert re.search(r'role="alert">Choose &lt;script&gt;', page)
 
 
 def test_a_run_that_turned_nothing_down_says_so() -> None:
-    assert "Nothing was turned down" in text_of(rejections_page("a/b", replace(RUN, rejections=()), None, [], 500, UP))
+    assert "Nothing was turned down" in text_of(
+        rejections_page("a/b", replace(RUN, rejections=()), None, [], 500, UP, may_retry=True)
+    )
 
 
 def test_rates_over_time_are_a_picture_and_a_table() -> None:

@@ -1,43 +1,7 @@
-"""Airflow for the pages' tests: a home and a database of its own, set before airflow is first imported; and browsers."""
+"""Airflow and browsers for the tests of routes."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable, Iterator
+from airflow_pages import airflow_run, anonymous, token_of, user, viewer
 
-import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
-
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
-os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
-
-
-@pytest.fixture(scope="session")
-def token_of() -> Callable[[str | None], str]:
-    """What the real auth manager gives a user of that role."""
-    from airflow.api_fastapi.app import init_auth_manager
-    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-    from airflow.utils.db import initdb
-
-    initdb()
-    manager = init_auth_manager()
-    return lambda role: manager.generate_jwt(SimpleAuthManagerUser(username="vera", role=role))
-
-
-@pytest.fixture
-def anonymous(token_of: Callable[[str | None], str]) -> Iterator[TestClient]:
-    from lead_mining.ui.app import app
-
-    root = FastAPI()
-    root.mount("/lead-mining", app)
-    with TestClient(root, base_url="http://airflow/", follow_redirects=False) as client:
-        yield client
-
-
-@pytest.fixture
-def viewer(anonymous: TestClient, token_of: Callable[[str | None], str]) -> TestClient:
-    """A browser that has logged in, of a user who may only look: Airflow keeps the token in a cookie."""
-    anonymous.cookies.set("_token", token_of("viewer"))
-    return anonymous
+__all__ = ["airflow_run", "anonymous", "token_of", "user", "viewer"]
