@@ -7,8 +7,8 @@ from typing import Annotated
 
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import APIRouter, Form, HTTPException
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Form, HTTPException, Response
+from fastapi.responses import RedirectResponse
 from psycopg import Connection
 
 from lead_mining.ui.access import MayTriggerNightly, may_look, may_trigger
@@ -21,9 +21,7 @@ router = APIRouter()
 
 
 @router.get("/searches/", dependencies=[may_look])
-def saved_searches(
-    session: SessionDep, up: Up, may_mine: MayTriggerNightly, started: str | None = None
-) -> HTMLResponse:
+def saved_searches(session: SessionDep, up: Up, may_mine: MayTriggerNightly, started: str | None = None) -> Response:
     """All of them, the one that is due next first; what came of them in the CRM of the default connection."""
     from lead_mining import search_history, searches
     from lead_mining.pages.searches import searches_page
