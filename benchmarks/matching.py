@@ -75,7 +75,7 @@ def _benchmark(dsn: str, options: argparse.Namespace) -> None:
         embedded.create(conn)
         migrate(conn)
         _say(f"making {options.leads:,} leads")
-        _make_leads(conn, options.leads)
+        make_leads(conn, options.leads)
         began = time.perf_counter()
         crm_index.refresh(conn)
         first = time.perf_counter() - began
@@ -113,7 +113,7 @@ def _benchmark(dsn: str, options: argparse.Namespace) -> None:
                 file.write(json.dumps(found | {"index_seconds": first, "refresh_seconds": again, "read": read}) + "\n")
 
 
-def _make_leads(conn: psycopg.Connection, leads: int) -> None:
+def make_leads(conn: psycopg.Connection, leads: int) -> None:
     conn.execute(_COMPANY.encode())
     conn.execute(
         "INSERT INTO crm_lead (name, type, active, probability, partner_name, website, email_normalized,"

@@ -13,8 +13,6 @@ from typing import Any, Literal, NamedTuple
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from lead_mining.runs import StepResult
-
 DAGS = ("lead_mining", "retry_rejections")
 """The DAGs whose runs are requests."""
 
@@ -70,7 +68,7 @@ class MinedRequest:
     given_back: int = 0
     short_of_credits: bool = False
     answer_lost: bool = False
-    steps: Mapping[str, StepResult] = field(default_factory=dict)
+    steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def asked(self) -> str:

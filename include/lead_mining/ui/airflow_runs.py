@@ -9,8 +9,8 @@ from airflow.models import DagRun
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from lead_mining.form_fields import CRM_CONNECTION
 from lead_mining.request_list import DAGS, MinedRequest, not_prepared
+from lead_mining.ui.answers import connection_in
 
 MOST_IN_A_STATE = 1000
 """Runs, the newest, among which requests in a state are looked for."""
@@ -39,22 +39,17 @@ def newest_requests(session: Session, conn_id: str, states: Collection[str]) -> 
     """
     columns = select(DagRun.dag_id, DagRun.run_id, DagRun.conf, DagRun.run_after, DagRun.state)
     return [
-        (not_prepared(f"{dag_id}/{run_id}", conf, at), str(state))
+        (not_prepared(f"{dag_id}/{run_id}", conf or {}, at), str(state))
         for dag_id, run_id, conf, at, state in session.execute(_newest(columns, states, _NEW))
         if connection_in(conf) == conn_id
     ]
 
 
-def asked_for(session: Session, dag_id: str, run_id: str) -> tuple[MinedRequest, str] | None:
+def one_request(session: Session, dag_id: str, run_id: str) -> tuple[MinedRequest, str] | None:
     """A run as it was asked for, and its state."""
     columns = select(DagRun.conf, DagRun.run_after, DagRun.state)
     row = session.execute(columns.where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).first()
     return (not_prepared(f"{dag_id}/{run_id}", row[0] or {}, row[1]), str(row[2])) if row else None
-
-
-def connection_in(conf: Any) -> str:
-    """The CRM connection that a run was triggered with."""
-    return str((conf or {}).get("crm_conn_id") or CRM_CONNECTION["default"])
 
 
 def _newest(columns: Any, states: Collection[str], most: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import psycopg
 from airflow.models import DagRun
@@ -62,7 +62,12 @@ def connection_of(session: Session, run_key: str | None) -> str:
     found = session.execute(select(DagRun.conf).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).first()
     if found is None:
         raise HTTPException(404, "There is no such run")
-    return str((found[0] or {}).get("crm_conn_id") or CRM_CONNECTION["default"])
+    return connection_in(found[0])
+
+
+def connection_in(conf: Any) -> str:
+    """The CRM connection that a run was triggered with."""
+    return str((conf or {}).get("crm_conn_id") or CRM_CONNECTION["default"])
 
 
 def crm_page(conn_id: str, up: Up, show: Callable[[psycopg.Connection], str | Response]) -> Response:

@@ -15,7 +15,7 @@ from lead_mining.hooks import data_docs_folder
 from lead_mining.ui.access import may_look
 from lead_mining.ui.answers import HEADERS, Text, Up, connection_of, crm_page, own_page
 
-MOST_ROWS = 500
+MOST_ROWS = 150
 # Great Expectations' pages bring scripts and do not escape all they show. In a sandbox they have an origin of their own
 # and can neither call Airflow's API nor read its cookies.
 _SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts allow-popups", **HEADERS}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Literal
 
 import psycopg
@@ -9,7 +11,8 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 from fastapi.responses import HTMLResponse
 
-from lead_mining.request_list import DAGS
+from lead_mining import request_list
+from lead_mining.request_list import DAGS, MinedRequest, State
 from lead_mining.ui import airflow_runs
 from lead_mining.ui.access import MayRetry, SeesPeople, may_look
 from lead_mining.ui.answers import NOTE, Text, Up, connection_of, crm_page
@@ -39,7 +42,6 @@ def list_requests(
 
     `seen`: what a page that follows them shows already; if nothing has changed, the answer is empty (204).
     """
-    from lead_mining import request_list
     from lead_mining.pages.requests import Filters, fingerprint, requests_page
 
     conn_id = connection_of(session, crm_of or None)
@@ -56,15 +58,10 @@ def list_requests(
         page = request_list.page_of(conn, wanted, _REQUESTS_A_PAGE, before, after)
         states = airflow_runs.states_of(session, [request.run_key for request in page.requests])
         listed = [(request, request.state(states.get(request.run_key))) for request in page.requests]
-        if not (search or wanted.number or wanted.complete or page.newer or after is not None):
+        if not (search or wanted.number or wanted.complete or before or after):
+            oldest = page.requests[-1].created_at if page.older else None
             new = airflow_runs.newest_requests(session, conn_id, in_state)
-            known = request_list.known_keys(conn, [request.run_key for request, _ in new])
-            listed += [
-                (request, request.state(state))
-                for request, state in new
-                if request.run_key not in known
-                and not (page.older and request.created_at < page.requests[-1].created_at)
-            ]
+            listed += _not_prepared(conn, new, oldest)
             listed.sort(key=lambda one: one[0].created_at, reverse=True)
         if seen == fingerprint(listed):
             return Response(status_code=204)
@@ -88,7 +85,7 @@ def one_request(
     seen: Text = "",
 ) -> Response:
     """A request: how far it has come, what it found and cost, its leads and rejections, and what to do next."""
-    from lead_mining import mined_leads, request_list
+    from lead_mining import mined_leads
     from lead_mining.crm.web import lead_address
     from lead_mining.pages.requests import RequestReport, fingerprint, request_page, unprepared_page
     from lead_mining.summary import summary
@@ -97,7 +94,7 @@ def one_request(
     conn_id = connection_of(session, run_key)
 
     def show(conn: psycopg.Connection) -> str | Response:
-        asked, airflow = airflow_runs.asked_for(session, dag_id, run_id) or (None, None)
+        asked, airflow = airflow_runs.one_request(session, dag_id, run_id) or (None, None)
         request = request_list.find(conn, run_key) or asked
         assert request is not None, "connection_of has found it"
         state = request.state(airflow)
@@ -143,6 +140,18 @@ def note(
         return HTMLResponse(note_page(html), headers=NOTE)
 
     return crm_page(connection_of(session, run_key), up, show)
+
+
+def _not_prepared(
+    conn: psycopg.Connection, new: Sequence[tuple[MinedRequest, str]], since: datetime | None
+) -> list[tuple[MinedRequest, State]]:
+    """Of Airflow's newest runs those that are not in the CRM's database, with their states: waiting, or refused."""
+    prepared = request_list.known_keys(conn, [request.run_key for request, _ in new])
+    return [
+        (request, request.state(airflow))
+        for request, airflow in new
+        if request.run_key not in prepared and (since is None or request.created_at >= since)
+    ]
 
 
 def _request_key(dag_id: str, run_id: str) -> str:

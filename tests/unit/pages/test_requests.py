@@ -130,7 +130,7 @@ def test_a_request_is_listed_with_all_that_came_of_it() -> None:
     [
         (REQUEST, "LMR007"),
         (replace(REQUEST, request_number=None, dry_run=True), "trial run"),
-        (replace(REQUEST, request_number=None, id=None), "no number yet"),
+        (replace(REQUEST, request_number=None, id=None), "no number"),
     ],
 )
 def test_a_request_leads_to_its_page_and_its_run(request_: MinedRequest, name: str) -> None:
