@@ -16,11 +16,12 @@ pytestmark = pytest.mark.e2e
 PEOPLE = {
     "countries": ["US", "DE", "FR"],
     "search_type": "people",
-    "lead_number": 120,  # of which some are bad
+    "lead_number": 20,
     "contact_number": 2,
     "preferred_role": "CEO",
     "saved_search": "Requests <b>e2e</b>",
 }
+WITH_A_BAD_ONE = {"countries": ["US", "DE", "FR"], "lead_number": 60, "industries": ["Software & Services"]}
 
 
 @pytest.fixture
@@ -65,12 +66,12 @@ def wait(stack: Stack, page: Page, dag_id: str, run_id: str) -> None:
     raise AssertionError(stack.api.tasks(dag_id, run_id))
 
 
-def test_a_request_is_followed_from_the_list_to_its_leads_and_rejections_are_tried_again(
+def test_a_request_is_followed_from_the_list_to_its_leads(
     page: Page, stack: Stack, conn: psycopg.Connection, messages: list[str], good: Callable[[str], None]
 ) -> None:
     run_id = stack.api.trigger("lead_mining", PEOPLE)
     page.goto("/lead-mining/")
-    row = page.get_by_role("row").filter(has_text="120 companies and contacts in US, DE, FR").first
+    row = page.get_by_role("row").filter(has_text="20 companies and contacts in US, DE, FR").first
     expect(row).to_contain_text("Requests <b>e2e</b>")
     expect(row.locator(".badge.running")).to_be_visible()
     expect(row.locator(".badge.done")).to_be_visible()  # without a click: the list follows
@@ -107,7 +108,14 @@ def test_a_request_is_followed_from_the_list_to_its_leads_and_rejections_are_tri
     if loaded[2]:
         expect(note.get_by_text(loaded[2]).first).to_be_visible()
     good("21-request")
+    assert messages == []
 
+
+def test_rejections_are_chosen_and_tried_again(
+    page: Page, stack: Stack, conn: psycopg.Connection, messages: list[str], good: Callable[[str], None]
+) -> None:
+    run_id = trigger(stack, page, WITH_A_BAD_ONE)
+    page.goto(f"/lead-mining/requests/lead_mining/{run_id}")
     page.get_by_role("link", name="Look at what was turned down").press("Enter")
     good("22-rejections")
     page.get_by_role("checkbox", name=re.compile("^Try .* again$")).first.press("Space")
