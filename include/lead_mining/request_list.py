@@ -50,7 +50,10 @@ class Funnel(NamedTuple):
 
 @dataclass(frozen=True)
 class MinedRequest:
-    """A request. `steps`: the results of its finished steps; credits are ours. `id`: None where it is not prepared."""
+    """A request. `steps`: the results of its finished steps; credits are ours. `id`: None where it is not prepared.
+
+    `first_run_key`: of a retry, the request whose rejections it tries again.
+    """
 
     run_key: str
     request: Mapping[str, Any]
@@ -61,6 +64,7 @@ class MinedRequest:
     credit_account: str = ""
     dry_run: bool = False
     is_retry: bool = False
+    first_run_key: str | None = None
     waits_for_approval: bool = False
     max_cost: int = 0
     held: int = 0
@@ -190,12 +194,13 @@ WITH found AS (
     ORDER BY r.id {direction} LIMIT %(most)s
 )
 SELECT r.run_key, r.request, r.created_at, r.id, r.request_number, r.saved_search, r.credit_account, r.dry_run,
-       r.retry_of IS NOT NULL AS is_retry, r.max_cost, h.held, h.spent, h.given_back,
+       r.retry_of IS NOT NULL AS is_retry, first.run_key AS first_run_key, r.max_cost, h.held, h.spent, h.given_back,
        r.needs_approval AND r.approved_by IS NULL AND NOT coalesce(s.steps ? 'extract', false) AS waits_for_approval,
        coalesce(q.state = 'error' AND q.error_type = 'credits', false) AS short_of_credits,
        EXISTS (SELECT FROM lead_mining.provider_call k WHERE k.run_id = r.id AND k.state IN ('open', 'unknown'))
        AS answer_lost, coalesce(s.steps, '{{}}') AS steps
 FROM found r
+LEFT JOIN lead_mining.run first ON first.id = r.retry_of
 LEFT JOIN public.crm_iap_lead_mining_request q ON q.id = r.crm_request_id
 CROSS JOIN LATERAL (
     SELECT jsonb_object_agg(s.step, s.result - 'approval') AS steps

@@ -74,7 +74,7 @@ class RunSummary:
             ("credits left", f"{self.credits_left:,} in account {self.credit_account}"),
             ("charged by the provider", f"{self.provider_charged:,}"),
         ]
-        if self.lost_to_rejections:
+        if self.lost_to_rejections and self.lost_to_rejections > 0:  # a retry is charged nothing
             rows.append(("of that, lost to rejections", f"{self.lost_to_rejections:,}"))
         if self.stopped:
             rows.append(("extraction ended because", self.stopped))

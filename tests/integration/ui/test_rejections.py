@@ -179,3 +179,4 @@ def test_a_retry_is_listed_with_its_request(
     page = viewer.get("/lead-mining/requests/retry_rejections/again").text
     assert "running: checking quality" in page
     assert "Request LMR002" in page
+    assert 'requests/lead_mining/companies">the request that turned them down<' in page
