@@ -148,10 +148,10 @@ def test_a_later_migration_is_the_superusers_to_apply(
     superuser: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apply_role(superuser)
-    later = MIGRATIONS | {9: ("0009_later.sql", "SELECT 1")}
+    later = MIGRATIONS | {99: ("0099_later.sql", "SELECT 1")}
     monkeypatch.setattr(migrations, "migrations", lambda: later)
     wanted = (
-        r"older version, without 0009_later.sql: it is lead_mining_owner's, .*superuser run include/sql/role.sql again"
+        r"older version, without 0099_later.sql: it is lead_mining_owner's, .*superuser run include/sql/role.sql again"
     )
     with logged_in(superuser) as role:
         for conn in (role, superuser):  # by migrate, the superuser's own tables would come among the owner's
