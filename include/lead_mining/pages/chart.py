@@ -8,6 +8,7 @@ from typing import Any
 
 # Told apart by people who see colours differently too (Okabe and Ito); readable on white and on black.
 _COLOURS = ("#0a84d0", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#7a7aff", "#8c8c8c")
+MOST_SERIES = len(_COLOURS)
 
 
 def lines(series: Mapping[str, Sequence[tuple[dt.datetime, float]]], title: str) -> str:

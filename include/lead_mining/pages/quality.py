@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from itertools import islice
 
-from lead_mining.pages.chart import lines
+from lead_mining.pages.chart import MOST_SERIES, lines
 from lead_mining.pages.rendering import render
 from lead_mining.quality.results import RunQuality
 from lead_mining.quality.rules import suites_that_hold
@@ -15,14 +16,15 @@ from lead_mining.summary import RejectionCount, RunSummary
 
 def over_time_page(found: Sequence[RunQuality], up: str) -> str:
     """Pass rates over time, as a picture and as a table, in the order given: the newest first."""
-    series: dict[str, list[tuple[dt.datetime, float]]] = {}
-    for one in reversed(found):
+    all_series: dict[str, list[tuple[dt.datetime, float]]] = {}
+    for one in found:
         if one.suite == "company":
-            points = series.setdefault(f"{one.provider} · {one.saved_search or 'by hand'}", [])
-            points.append((one.checked_at, one.pass_rate * 100))
+            points = all_series.setdefault(f"{one.provider} · {one.saved_search or 'by hand'}", [])
+            points.insert(0, (one.checked_at, one.pass_rate * 100))
+    series = dict(islice(all_series.items(), MOST_SERIES))
     enough = any(len(points) > 1 for points in series.values())
     picture = lines(series, "Companies that passed, in percent") if enough else None
-    return render("quality.html.j2", up=up, found=found, picture=picture)
+    return render("quality.html.j2", up=up, found=found, picture=picture, left_out=len(all_series) - len(series))
 
 
 def rejections_page(

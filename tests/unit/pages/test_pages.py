@@ -210,6 +210,15 @@ def test_there_is_no_picture_of_less_than_two_points(found: list[RunQuality]) ->
     assert ("No mining run has been checked yet" in page) == (not found)
 
 
+def test_a_picture_of_many_searches_shows_those_that_were_checked_last() -> None:
+    found = [quality(night, saved_search=f"Search {night % 9}", pass_rate=0.9) for night in range(27, 9, -1)]
+    page = over_time_page(found, UP)
+    (picture,) = re.findall(r"<svg.*</svg>", page, flags=re.DOTALL)
+    assert sorted(set(re.findall(r"apollo · Search (\d)", picture))) == ["0", "3", "4", "5", "6", "7", "8"]
+    assert "2 more are in the table" in text_of(page)
+    assert text_of(page.replace(picture, "")).count("Search 1") == 2
+
+
 def test_a_picture_has_a_dot_a_point_and_a_name_for_who_cannot_see_it() -> None:
     picture = lines({"a": [(NIGHT, 96.0), (NIGHT + dt.timedelta(days=9), 100.0)], "b": [(NIGHT, 88.0)]}, "Rates")
     assert len(re.findall(r"<circle", picture)) == 3
