@@ -65,8 +65,8 @@ SELECT {_KEYS}, r.request, r.context, r.provider, 'account ' || n %% {_ACCOUNTS}
        'LMR0' || n, CASE WHEN n %% 3 = 0 THEN 'Search ' || n %% 50 END, now() - make_interval(mins => %(requests)s - n)
 FROM generate_series(2, %(requests)s) n CROSS JOIN lead_mining.run r
 JOIN crm_iap_lead_mining_request q ON q.name = 'LMR0' || n WHERE r.run_key = 'lead_mining/run-1' ORDER BY n;
-INSERT INTO lead_mining.run_step (run_id, step, result)
-SELECT r.id, s.step, s.result::jsonb
+INSERT INTO lead_mining.run_step (run_id, step, result, finished_at)
+SELECT r.id, s.step, s.result::jsonb, r.created_at
 FROM lead_mining.run r CROSS JOIN (VALUES
     ('prepare_request', '{{"cost": "at most 30 credits", "approval": null}}'),
     ('extract', '{{"pages": 1, "candidates": {_COMPANIES}, "provider_charged": 17, "stopped": "enough"}}'),

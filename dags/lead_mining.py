@@ -5,8 +5,9 @@ puts it into the CRM as leads or opportunities, each with an enrichment note.
 
 **Start it** with *Trigger*: the form asks what Odoo's *Generate Leads* asks. The cost before paying is in the log of
 `prepare_request`; set *Trial run* to see what a request would find without paying, or *Ask a person above* to be asked.
-**What came and what it cost** is the table at the end of the log of `release`, and goes by mail or Slack to whom *Tell
-when it has ended* names. The log of each task has one line that says what it came to.
+**What came and what it cost** is the page behind *Request*, on the tab *Details* of `release`, and *Lead mining* in the
+menu. As a table it is at the end of the log of `release`, and goes by mail or Slack to whom *Tell when it has ended*
+names. The log of each task has one line that says what it came to.
 
 | task | does | safe to clear? |
 |---|---|---|

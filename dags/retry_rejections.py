@@ -4,8 +4,9 @@ Loads companies that were bought and turned down, once a person has looked at th
 with a rule overruled. They are not bought again, and are paid for when they are in the CRM: 1 credit a lead and 1 a
 contact.
 
-**Look at them** by *Rejections*, on the tab *Details* of a run's task `validate`, which lists their numbers too; or in
-the view `lead_mining.rejected_company`: number, company, all the reasons, and what it would cost.
+**Look at them** by *Rejections*, on a request's page and on the tab *Details* of a run's task `validate`: tick them
+there, and *Try the chosen ones again* starts this DAG. They also stand in the view `lead_mining.rejected_company`:
+number, company, all the reasons, and what it would cost.
 
     make psql SQL="select candidate_id, name, domain, reasons, cost from lead_mining.rejected_company"
 

@@ -36,6 +36,7 @@ def test_mine_by_the_form_watch_the_run_and_open_data_docs(
     dialog.get_by_role("spinbutton").first.fill("5")
     picture("2-form-filled")
     dialog.get_by_role("button", name="Trigger").click()
+    expect(dialog).to_be_hidden()  # then the run is made
 
     run_id = _newest_run(stack)
     page.goto(f"/dags/lead_mining/runs/{run_id}")
