@@ -37,7 +37,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
-from lead_mining.form_fields import CRM_CONNECTION, text
+from lead_mining.form_fields import CRM_CONNECTION, TOP_UP
 from lead_mining.hooks import crm_session
 
 log = logging.getLogger(__name__)
@@ -49,22 +49,7 @@ with DAG(
     doc_md=__doc__,
     schedule=None,
     params={
-        "credit_account": Param(
-            **text("Credit account", "Opened by its first payment, where it is not there yet.", default="default")
-        ),
-        "credits": Param(
-            type="integer",
-            title="Credits bought",
-            description="On an account that mirrors one at a provider: as many as were bought there.",
-            minimum=1,
-            maximum=1_000_000,
-        ),
-        "reference": Param(
-            **text(
-                "Payment reference",
-                "Such as the invoice number. A reference counts once: the same one again adds nothing.",
-            )
-        ),
+        **{name: Param(**schema) for name, schema in TOP_UP.items()},
         "crm_conn_id": Param(**CRM_CONNECTION),
     },
     tags=["lead-mining"],

@@ -66,8 +66,7 @@ def create_run(
 
     To be called in a transaction. Raises InvalidRequest and CrmError.
     """
-    _check_account(conn, request)
-    context = crm_context.resolve(conn, request)
+    context = resolve(conn, request)
     if retry_of is not None and retry_of.crm_request_id is not None:
         return runs.create(
             conn,
@@ -98,11 +97,13 @@ def plan_run(conn: Connection, run_id: int) -> StepResult:
     return step.result
 
 
-def _check_account(conn: Connection, request: MiningRequest) -> None:
+def resolve(conn: Connection, request: MiningRequest) -> crm_context.CrmContext:
+    """What the request's names stand for in the CRM. Reads only. Raises InvalidRequest and CrmError."""
     mirrors = accounts.find(conn, request.credit_account).provider_conn_id
     if mirrors not in (None, request.provider_conn_id):
         why = f"it mirrors the account of the connection {mirrors!r}: use that as provider_conn_id, or another account"
         raise InvalidRequest([FieldProblem("credit_account", request.credit_account, why)])
+    return crm_context.resolve(conn, request)
 
 
 def _plan(conn: Connection, run: Run) -> InsufficientCredits | None:

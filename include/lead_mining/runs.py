@@ -77,6 +77,11 @@ def get(conn: Connection, run_id: int) -> Run:
     return run
 
 
+def keys(conn: Connection, run_ids: Sequence[int]) -> dict[int, str]:
+    """The keys of runs, by id."""
+    return dict(conn.execute("SELECT id, run_key FROM lead_mining.run WHERE id = ANY(%s)", [list(run_ids)]).fetchall())
+
+
 def create(
     conn: Connection,
     run_key: str,
