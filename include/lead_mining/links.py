@@ -32,6 +32,12 @@ def rejections_page(dag_id: str, run_id: str) -> str:
     return f"{QUALITY}/{quote(dag_id, safe='')}/{quote(run_id, safe='')}"
 
 
+def airflow_run(run_key: str) -> str:
+    """Airflow's own page of a DAG run."""
+    dag_id, _, run_id = run_key.partition("/")
+    return f"dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+
+
 def request_page(dag_id: str, run_id: str) -> str:
     """What came of a mining request: leads with their notes, rejections, credits."""
     return f"{ROOT}/requests/{quote(dag_id, safe='')}/{quote(run_id, safe='')}"

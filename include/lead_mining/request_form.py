@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lead_mining.exceptions import FieldProblem, InvalidRequest
-from lead_mining.form_fields import values_sent
+from lead_mining.form_fields import CRM_CONNECTION, values_sent
 from lead_mining.request import Cost, MiningRequest, dag_params
-
-PEOPLES_LOGINS = ("salesperson", "acting_user")
-"""Fields whose values may be people's addresses."""
 
 FIELDS: Mapping[str, dict[str, Any]] = {
     name: schema for name, schema in dag_params().items() if name not in ("dry_run", "crm_conn_id")
 }
+LOGINS = ("salesperson", "acting_user")
+PEOPLES = tuple(name for name in (*LOGINS, "notify") if name in FIELDS)
+"""Fields whose values may be people's addresses."""
+
 _PRICED_BY = {"search_type", "lead_number", "contact_number"}
 
 
@@ -79,6 +80,12 @@ def filled(values: Mapping[str, Any]) -> Filled:
             cost = priced.cost_of(priced.lead_number)
         return Filled(values, None, error.problems, cost)
     return Filled(values, request, (), request.cost_of(request.lead_number))
+
+
+def conf_of(request: MiningRequest, crm_conn_id: str) -> dict[str, Any]:
+    """The params of the DAG for the request in that CRM, as far as they differ from what the DAG has."""
+    own = {} if crm_conn_id == CRM_CONNECTION["default"] else {"crm_conn_id": crm_conn_id}
+    return request.model_dump(mode="json", exclude_defaults=True) | own
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:

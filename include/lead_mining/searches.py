@@ -207,3 +207,16 @@ def _line(lines: Mapping[str, int], field: str) -> int:
     while field and field not in lines:
         field = field.rpartition(".")[0]
     return lines.get(field, 1)
+
+
+def as_file(conf: Mapping[str, Any]) -> str:
+    """A file that mines the same every working day. `conf`: params of the DAG; whose it is, a person fills in."""
+    own = {field: conf[param] for param, field in _OWN_FIELDS.items() if param in conf}
+    content = {
+        "name": own.pop("name", "Name of the search"),
+        "owner": "Who answers for it",
+        "schedule": {"cron": "0 3 * * 1-5", "timezone": "UTC"},
+        **own,
+        "params": {param: value for param, value in conf.items() if param not in _OWN_FIELDS},
+    }
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))

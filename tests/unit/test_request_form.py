@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lead_mining import request_form
+from lead_mining import request_form, searches
 from lead_mining.request import MiningRequest
 from lead_mining.request_form import FIELDS, Filled
 
@@ -43,7 +44,7 @@ def test_everything_that_is_sent_counts() -> None:
     }  # fmt: skip
     request = read(**sent).request
     assert request is not None
-    given = request.model_dump(exclude={"dry_run", "crm_conn_id", "seniority"})
+    given = request.model_dump(include=set(sent))
     assert given == {
         name: int(value) if isinstance(value, str) and value.isdigit() else value
         for name, value in (sent | {"filter_on_size": True, "tags": ["Spring", "A", "B"]}).items()
@@ -139,3 +140,23 @@ def test_a_form_like_an_earlier_request_has_its_values_and_ignores_what_it_does_
 def test_params_of_another_shape_are_left_out(value: Any) -> None:
     assert request_form.of_params({"countries": value})["countries"] == []
     assert request_form.filled(request_form.of_params({"countries": value, "team": {"a": 1}})).request is None
+
+
+def test_the_params_of_the_dag_are_what_differs_from_its_own_and_the_crm() -> None:
+    request = read(countries=["DE"], lead_number="7").request
+    assert request
+    assert request_form.conf_of(request, "lead_mining_crm") == {"countries": ["DE"], "lead_number": 7}
+    assert request_form.conf_of(request, "other")["crm_conn_id"] == "other"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [{}, {"saved_search": "Süd: <b>", "search_budget": "40", "tags": "- a: {b}", "team": "NO", "lead_type": "lead"}],
+)
+def test_as_a_saved_search_it_is_a_file_that_mines_the_same(sent: dict[str, Any], tmp_path: Path) -> None:
+    request = read(countries=["NO", "US"], **sent).request
+    assert request
+    conf = request_form.conf_of(request, "lead_mining_crm")
+    file = tmp_path / "search.yaml"
+    file.write_text(searches.as_file(conf))
+    assert searches.read(file).conf == {"saved_search": "Name of the search"} | conf

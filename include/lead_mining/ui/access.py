@@ -56,3 +56,5 @@ SeesPeople = Annotated[bool, _whether_may_trigger("privacy_export")]
 
 MayRetry = Annotated[bool, _whether_may_trigger("retry_rejections")]
 MayTriggerNightly = Annotated[bool, _whether_may_trigger("lead_mining_nightly")]
+MayMine = Annotated[bool, _whether_may_trigger("lead_mining")]
+MayTopUp = Annotated[bool, _whether_may_trigger("credits_top_up")]

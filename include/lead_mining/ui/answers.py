@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import psycopg
 from airflow.models import DagRun
@@ -51,6 +51,38 @@ def own_page(html: str, status_code: int = 200) -> HTMLResponse:
     return HTMLResponse(html, status_code=status_code, headers=OWN_PAGE)
 
 
+def send_on(where: str) -> Response:
+    """After a form was taken: reloading what comes does not send it again. `where`: relative to the form's page."""
+    return Response(status_code=303, headers={"Location": where, **HEADERS})
+
+
+async def _sent(request: Request) -> Callable[[str], list[str]]:
+    form = await request.form(max_files=0)
+    return lambda name: [value for value in form.getlist(name) if isinstance(value, str)]
+
+
+SentForm = Annotated[Callable[[str], list[str]], Depends(_sent)]
+"""Name of a field to all that was sent under it."""
+
+
+class KnownRun(NamedTuple):
+    """A DAG run as Airflow knows it."""
+
+    conf: dict[str, Any]
+    state: str
+    triggered_by: str | None
+
+
+def known_run(session: Session, run_key: str) -> KnownRun:
+    """Raises HTTPException (404) where Airflow knows no such run."""
+    dag_id, _, run_id = run_key.replace("\0", "").partition("/")  # which PostgreSQL cannot be asked for
+    chosen = select(DagRun.conf, DagRun.state, DagRun.triggering_user_name)
+    found = session.execute(chosen.where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).first()
+    if found is None:
+        raise HTTPException(404, "There is no such run")
+    return KnownRun(found[0] or {}, str(found[1]), found[2])
+
+
 def connection_of(session: Session, run_key: str | None) -> str:
     """The CRM connection of a run that Airflow knows, the default one for None: a browser names runs, not connections.
 
@@ -58,11 +90,7 @@ def connection_of(session: Session, run_key: str | None) -> str:
     """
     if run_key is None:
         return str(CRM_CONNECTION["default"])
-    dag_id, _, run_id = run_key.replace("\0", "").partition("/")  # which PostgreSQL cannot be asked for
-    found = session.execute(select(DagRun.conf).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).first()
-    if found is None:
-        raise HTTPException(404, "There is no such run")
-    return connection_in(found[0])
+    return connection_in(known_run(session, run_key).conf)
 
 
 def connection_in(conf: Any) -> str:
@@ -71,7 +99,7 @@ def connection_in(conf: Any) -> str:
 
 
 def crm_page(conn_id: str, up: Up, show: Callable[[psycopg.Connection], str | Response]) -> Response:
-    """The page that `show` makes from a CRM; where that cannot be read, a page that says why (503)."""
+    """What `show` answers from a CRM, or the page that it makes; where that cannot be read, one that says why (503)."""
     from lead_mining.migrations import check_migrated
     from lead_mining.pages.rendering import problem
 
