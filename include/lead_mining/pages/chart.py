@@ -14,25 +14,47 @@ MOST_SERIES = len(_COLOURS)
 def lines(series: Mapping[str, Sequence[tuple[dt.datetime, float]]], title: str) -> str:
     """A line a series, with a dot a point. Values go to 100; the axis begins at a round one below the least."""
     import pygal
-    from pygal.style import Style
 
     points = [point for each in series.values() for point in each]
     span = max(at for at, _ in points) - min(at for at, _ in points)
     least = min(value for _, value in points)
     chart = pygal.DateTimeLine(
-        width=1000,
-        height=340,
         range=(max(0, 10 * (least // 10) - 10), 100),
         title=title,
         x_value_formatter=lambda at: at.strftime("%d %b %Y" if span.days > 3 else "%d %b %H:%M"),
         value_formatter=lambda value: f"{value:.0f} %",
         x_label_rotation=20,
         dots_size=4,
-        legend_at_bottom=True,
-        legend_at_bottom_columns=2,
-        truncate_legend=60,
-        disable_xml_declaration=True,
-        style=Style(
+        **_look(),
+    )
+    return _drawn(
+        chart,
+        {
+            name: [(at.astimezone(dt.UTC).replace(tzinfo=None), value) for at, value in each]
+            for name, each in series.items()
+        },
+    )
+
+
+def bars(series: Mapping[str, Sequence[int]], labels: Sequence[str], title: str) -> str:
+    """A bar a label, in which the series stand on one another; each has a value a label."""
+    import pygal
+
+    chart = pygal.StackedBar(title=title, x_labels=labels, value_formatter=lambda value: f"{value:,.0f}", **_look())
+    return _drawn(chart, series)
+
+
+def _look() -> dict[str, Any]:
+    from pygal.style import Style
+
+    return {
+        "width": 1000,
+        "height": 340,
+        "legend_at_bottom": True,
+        "legend_at_bottom_columns": 2,
+        "truncate_legend": 60,
+        "disable_xml_declaration": True,
+        "style": Style(
             background="transparent",
             plot_background="transparent",
             foreground="currentColor",
@@ -47,10 +69,13 @@ def lines(series: Mapping[str, Sequence[tuple[dt.datetime, float]]], title: str)
             title_font_size=15,
             colors=_COLOURS,
         ),
-    )
+    }
+
+
+def _drawn(chart: Any, series: Mapping[str, Sequence[Any]]) -> str:
     chart.add_xml_filter(_without_scripts)
     for name, each in series.items():
-        chart.add(name, [(at.astimezone(dt.UTC).replace(tzinfo=None), value) for at, value in each])
+        chart.add(name, each)
     return str(chart.render(is_unicode=True))
 
 
