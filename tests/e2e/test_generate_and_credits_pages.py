@@ -1,0 +1,118 @@
+"""Generating leads and looking at credits in a real browser, light and dark, by keyboard too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from local_stack.stack import Stack
+
+pytestmark = pytest.mark.e2e
+Picture = Callable[[str], None]
+
+
+@pytest.fixture
+def laptop(page: Page) -> Iterator[Page]:
+    """A laptop's screen, on which no script may fail and nothing may break the page's policy."""
+    page.set_viewport_size({"width": 1366, "height": 768})
+    failed: list[str] = []
+    page.on("pageerror", lambda error: failed.append(str(error)))
+    page.on("console", lambda said: failed.append(said.text) if "Content Security Policy" in said.text else None)
+    yield page
+    assert failed == []
+
+
+def look(page: Page, picture: Picture, name: str) -> None:
+    """A picture in light and in dark; axe finds nothing serious in either."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        picture(f"{name}-{scheme}")
+        found = Axe().run(page).response["violations"]
+        serious = [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
+        assert serious == [], scheme
+    page.emulate_media(color_scheme="light")
+
+
+def test_from_the_form_by_a_preview_to_leads(
+    laptop: Page, stack: Stack, conn: psycopg.Connection, picture: Picture
+) -> None:
+    page = laptop
+    page.goto("/lead-mining/generate/")
+    expect(page.locator("#field-preferred_role")).to_be_hidden()
+    look(page, picture, "20-generate-empty")
+
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("alert")).to_contain_text("One field is not right yet: Countries")
+    expect(page.locator("#error-countries")).to_have_text("Choose at least one")
+
+    page.get_by_label("Companies and their contacts").check()
+    page.get_by_label("Find in countries").fill("united s")
+    expect(page.locator("#list-countries label:visible")).to_have_count(2)  # with the Minor Outlying Islands
+    page.keyboard.press("Tab")
+    page.get_by_label("United States", exact=True).press("Space")
+    expect(page.locator("#chosen-countries")).to_have_text("United States")
+    expect(page.locator("#error-countries")).to_be_empty()
+    page.get_by_label("California", exact=True).check()
+    expect(page.get_by_label("Ontario", exact=True)).to_be_hidden()
+    page.get_by_label("Number of leads").fill("0")
+    expect(page.locator("#error-lead_number")).to_contain_text("greater than or equal to 1")
+    expect(page.get_by_label("Number of leads")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Number of leads").fill("6")
+    expect(page.get_by_label("Number of leads")).to_have_attribute("aria-invalid", "false")
+    page.get_by_label("Contacts per company").fill("2")
+    expect(page.locator("#cost")).to_contain_text("18 credits at most")
+    expect(page.locator("#cost")).to_contain_text("Up to 6 for companies and up to 12 for their contacts")
+    page.get_by_label("Seniority", exact=True).first.check()
+    expect(page.locator("#field-preferred_role")).to_be_hidden()
+    page.get_by_label("Role", exact=True).check()
+    page.get_by_label("Preferred role").select_option("CEO")
+    look(page, picture, "21-generate-filled")
+
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("#preview")).to_contain_text("At most 18 credits")
+    expect(page.get_by_label("California", exact=True)).to_be_checked()
+    look(page, picture, "22-generate-preview")
+    assert conn.execute("SELECT count(*) FROM lead_mining.run WHERE NOT dry_run").fetchone() == (0,)
+
+    page.get_by_role("button", name="Generate leads").dblclick()
+    page.wait_for_url(re.compile(r"/lead-mining/requests/lead_mining/form__\w+$"))
+    run_id = page.url.rpartition("/")[2]
+    for _ in range(480):
+        if stack.api.run_state("lead_mining", run_id) in ("success", "failed"):
+            break
+        page.wait_for_timeout(500)
+    run = conn.execute(
+        "SELECT request->'states', request->>'preferred_role', lead_number FROM lead_mining.run WHERE NOT dry_run"
+    ).fetchall()
+    assert run == [(["US-CA"], "CEO", 6)]
+    (loaded,) = conn.execute("SELECT count(*) FROM lead_mining.candidate WHERE state = 'loaded'").fetchone()
+    assert loaded
+
+
+def test_credits_are_shown_and_topped_up_once(laptop: Page, conn: psycopg.Connection, picture: Picture) -> None:
+    page = laptop
+    page.goto("/lead-mining/credits/")
+    (before,) = conn.execute(
+        "SELECT balance FROM lead_mining.ledger_account WHERE (owner, bucket) = ('default', 'available')"
+    ).fetchone()
+    row = page.get_by_role("row", name=re.compile("^default"))
+    expect(row).to_contain_text(f"{before:,}")
+    look(page, picture, "23-credits")
+
+    page.get_by_label("Credits bought").fill("500")
+    page.get_by_label("Payment reference").fill("INV/e2e <b>")
+    page.get_by_role("button", name="Book credits").dblclick()
+    expect(page.get_by_text("Booked", exact=True)).to_be_visible()
+    expect(row).to_contain_text(f"{before + 500:,}")
+    line = page.get_by_role("row").filter(has_text="INV/e2e <b>")
+    expect(line).to_have_count(1)
+    expect(line).to_contain_text("+500")
+    page.get_by_label("Account", exact=True).select_option("default")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("row").filter(has_text="INV/e2e <b>")).to_be_visible()
+    look(page, picture, "24-credits-booked")
