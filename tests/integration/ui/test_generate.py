@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from typing import Any
@@ -12,6 +12,8 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 from known_dags import queued_runs, read_dag
+
+from lead_mining.deadlines import RunCreated
 
 PAGE = "/lead-mining/generate/"
 FROM_THE_PAGE = {"Sec-Fetch-Site": "same-origin", "Origin": "http://airflow"}
@@ -37,8 +39,12 @@ def mining_dag(token_of: Callable[[str | None], str]) -> None:
 
 
 @pytest.fixture
-def ready(mining_dag: None, crm: psycopg.Connection, airflow_run: Callable[..., None]) -> Iterator[psycopg.Connection]:
-    """A CRM to mine into, and the DAG; `airflow_run` takes the runs away afterwards."""
+def ready(mining_dag: None, crm: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> psycopg.Connection:
+    """A CRM to mine into, and the DAG, with what its plugin lets Airflow know."""
+    from airflow import plugins_manager
+
+    known = {"lead_mining.deadlines.RunCreated": RunCreated}
+    monkeypatch.setattr(plugins_manager, "get_deadline_references_plugins", lambda: known)
     return crm
 
 
