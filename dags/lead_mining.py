@@ -5,9 +5,9 @@ puts it into the CRM as leads or opportunities, each with an enrichment note.
 
 **Start it** with *Trigger*: the form asks what Odoo's *Generate Leads* asks. The cost before paying is in the log of
 `prepare_request`; set *Trial run* to see what a request would find without paying, or *Ask a person above* to be asked.
-**What came and what it cost** is the page behind *Request*, on the tab *Details* of `release`, and *Lead mining* in the
-menu. As a table it is at the end of the log of `release`, and goes by mail or Slack to whom *Tell when it has ended*
-names. The log of each task has one line that says what it came to.
+**What came and what it cost** is the page behind *Request*, on the tab *Details* of `release`. *Browse / Lead mining*
+lists all. As a table it is at the end of the log of `release`, and goes by mail or Slack to whom *Tell when it has
+ended* names. The log of each task has one line that says what it came to.
 
 | task | does | safe to clear? |
 |---|---|---|
@@ -46,7 +46,7 @@ Every task can be cleared at any time, also of a finished run: it finds what it 
 - **`extract` failed, access denied**: the token of the connection `lead_mining_provider` is wrong. Mend it under
   *Admin / Connections*, then clear `extract`.
 - **`validate` rejected nearly all**: open *Rejections* on its tab *Details*; the worst rule comes first, and leads to
-  its rows. *Lead mining / Quality* in the menu shows since when.
+  its rows. *Quality* under *Browse / Lead mining* shows since when.
 - **"own.yaml, expectation 2 (...)"**: a quality rule of your own is wrong; nothing was bought. Mend that file in
   `include/expectations` (`make expectations` tries it), then clear the failed task.
 - **Fewer leads than asked for**: the table in the log of `release` says what was turned down, and what

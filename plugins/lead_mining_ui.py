@@ -15,4 +15,5 @@ class LeadMiningUiPlugin(AirflowPlugin):
     fastapi_apps = [{"app": app, "url_prefix": f"/{links.ROOT}", "name": "Lead mining"}]
     # Relative, so that it holds where Airflow lives below a path. Without url_route, or the pages would be in a frame,
     # in which a sandboxed page's links are sent without the session's cookie, and links could not lead to Airflow.
-    external_views = [{"name": "Lead mining", "href": f"{links.ROOT}/", "destination": "nav", "nav_top_level": True}]
+    # Under Browse: what Airflow 3.3 puts on the menu's top level for such a page is a button that leads nowhere.
+    external_views = [{"name": "Lead mining", "href": f"{links.ROOT}/", "destination": "nav", "category": "browse"}]

@@ -53,8 +53,9 @@ def test_mine_by_the_form_watch_the_run_and_open_data_docs(
     assert conn.execute("SELECT count(*) FROM crm_lead").fetchone() > leads_before
 
     page.goto("/")
+    page.get_by_role("button", name="Browse").click()
     with page.context.expect_page() as opened:
-        page.get_by_role("link", name="Lead mining", exact=True).first.click()
+        page.get_by_role("menuitem", name="Lead mining").click()
     docs = opened.value
     docs.get_by_role("navigation", name="Lead mining").get_by_role("link", name="Data Docs").click()
     docs.get_by_role("link", name=re.compile("LMR")).first.click()
