@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from nights import write_searches
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -90,3 +91,30 @@ def picture(page: Page, tmp_path: Path) -> Callable[[str], None]:
         of.screenshot(path=folder / f"{name}.png")
 
     return take
+
+
+@pytest.fixture
+def laptop(page: Page) -> Iterator[Page]:
+    """A laptop's screen, on which no script may fail and nothing may be tried that the page's policy refuses."""
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda message: said.append(message.text) if "Content Security Policy" in message.text else None)
+    page.set_viewport_size({"width": 1366, "height": 768})
+    yield page
+    assert said == []
+
+
+@pytest.fixture
+def good(laptop: Page, picture: Callable[[str], None]) -> Callable[[str], None]:
+    """Takes pictures of the page in light and in dark, and lets axe look at both."""
+
+    def look(name: str) -> None:
+        for scheme in ("dark", "light"):
+            laptop.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            picture(f"{name}-{scheme}")
+            violations = Axe().run(laptop).response["violations"]
+            found = [(v["id"], v["nodes"][0]["html"]) for v in violations if v["impact"] in ("serious", "critical")]
+            assert found == [], f"{name}, {scheme}"
+            assert laptop.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it is wider than the window"
+
+    return look

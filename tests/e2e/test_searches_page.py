@@ -32,7 +32,9 @@ def test_a_search_is_mined_by_hand_and_leads_to_what_came(
 
     for _ in range(240):
         laptop.goto("/lead-mining/searches/")
-        if row.get_by_role("link").count() > before and re.fullmatch(r"\d+", row.get_by_role("link").first.inner_text()):
+        if row.get_by_role("link").count() > before and re.fullmatch(
+            r"\d+", row.get_by_role("link").first.inner_text()
+        ):
             break
         laptop.wait_for_timeout(1000)
     good("50-searches")
