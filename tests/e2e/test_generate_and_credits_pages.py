@@ -18,6 +18,8 @@ def test_from_the_form_by_a_preview_to_leads(
     laptop: Page, stack: Stack, conn: psycopg.Connection, good: Callable[[str], None]
 ) -> None:
     page = laptop
+    real_runs = "SELECT count(*) FROM lead_mining.run WHERE NOT dry_run"
+    (before,) = conn.execute(real_runs).fetchone()
     page.goto("/lead-mining/generate/")
     expect(page.locator("#field-preferred_role")).to_be_hidden()
     good("40-generate-empty")
@@ -53,7 +55,7 @@ def test_from_the_form_by_a_preview_to_leads(
     expect(page.locator("#preview")).to_contain_text("At most 18 credits")
     expect(page.get_by_label("California", exact=True)).to_be_checked()
     good("42-generate-preview")
-    assert conn.execute("SELECT count(*) FROM lead_mining.run WHERE NOT dry_run").fetchone() == (0,)
+    assert conn.execute(real_runs).fetchone() == (before,)
 
     page.get_by_role("button", name="Generate leads").dblclick()
     page.wait_for_url(re.compile(r"/lead-mining/requests/lead_mining/form__\w+$"))
@@ -62,12 +64,13 @@ def test_from_the_form_by_a_preview_to_leads(
         if stack.api.run_state("lead_mining", run_id) in ("success", "failed"):
             break
         page.wait_for_timeout(500)
+    assert conn.execute(real_runs).fetchone() == (before + 1,), "sent twice, it is one run"
     run = conn.execute(
-        "SELECT request->'states', request->>'preferred_role', lead_number FROM lead_mining.run WHERE NOT dry_run"
+        "SELECT request->'states', request->>'preferred_role', lead_number, count(c.lead_id) > 0 FROM lead_mining.run r"
+        " JOIN lead_mining.candidate c ON c.run_id = r.id WHERE run_key = %s GROUP BY r.id",
+        [f"lead_mining/{run_id}"],
     ).fetchall()
-    assert run == [(["US-CA"], "CEO", 6)]
-    (loaded,) = conn.execute("SELECT count(*) FROM lead_mining.candidate WHERE state = 'loaded'").fetchone()
-    assert loaded
+    assert run == [(["US-CA"], "CEO", 6, True)]
 
 
 def test_credits_are_shown_and_topped_up_once(
