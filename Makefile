@@ -8,7 +8,7 @@ override REQUEST := $(value REQUEST)
 export SQL REQUEST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup mine up down status psql expectations searches test faults lint types walls check fixes lock clean
+.PHONY: help setup mine up down status psql expectations searches test pictures faults lint types walls check fixes lock clean
 
 help: ## this list
 	@echo 'make mine works on a fresh clone: it sets up all it needs.'
@@ -45,6 +45,13 @@ else
 	@$(VENV) -m pytest --numprocesses=2 --cov --cov-report= -m 'not e2e'
 	@$(VENV) -m pytest --cov --cov-append -m e2e
 endif
+
+PICTURES := trigger-form=2-form-filled run=4-run-ended requests=20-requests-light request=21-request-light \
+  note=26-note-light generate=41-generate-filled-light preview=42-generate-preview-light credits=43-credits-light \
+  searches=50-searches-light
+pictures: setup ## the documents' pictures anew, as the end-to-end tests take them
+	@LEAD_MINING_SCREENSHOTS=$(CURDIR)/.local/pictures $(VENV) -m pytest -m e2e tests/e2e/test_ui.py tests/e2e/*_pages.py tests/e2e/test_searches_page.py
+	@for each in $(PICTURES); do cp ".local/pictures/$${each#*=}.png" "docs/images/$${each%%=*}.png"; done
 
 faults: setup ## a run killed at every point, on each kind of CRM; the database server too: about two hours
 	@LEAD_MINING_FAULTS=all $(VENV) -m pytest tests/integration/faults

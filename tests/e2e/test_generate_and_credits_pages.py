@@ -49,6 +49,7 @@ def test_from_the_form_by_a_preview_to_leads(
     expect(page.locator("#field-preferred_role")).to_be_hidden()
     page.get_by_label("Role", exact=True).check()
     page.get_by_label("Preferred role").select_option("CEO")
+    page.locator("#list-states").evaluate("states => states.scrollIntoView({block: 'center'})")
     good("41-generate-filled")
 
     page.get_by_role("button", name="Preview").click()

@@ -18,7 +18,7 @@ PEOPLE = {
     "lead_number": 20,
     "contact_number": 2,
     "preferred_role": "CEO",
-    "saved_search": "Requests <b>e2e</b>",
+    "saved_search": "Spring & summer",
 }
 WITH_A_BAD_ONE = {"countries": ["US", "DE", "FR"], "lead_number": 60, "industries": ["Software & Services"]}
 
@@ -46,7 +46,7 @@ def test_a_request_is_followed_from_the_list_to_its_leads(
     run_id = stack.api.trigger("lead_mining", PEOPLE)
     page.goto("/lead-mining/")
     row = page.get_by_role("row").filter(has_text="20 companies and contacts in US, DE, FR").first
-    expect(row).to_contain_text("Requests <b>e2e</b>")
+    expect(row).to_contain_text("Spring & summer")
     expect(row.locator(".badge.running")).to_be_visible()
     expect(row.locator(".badge.done")).to_be_visible()  # without a click: the list follows
     expect(page.get_by_role("status")).to_have_text("")
@@ -56,13 +56,9 @@ def test_a_request_is_followed_from_the_list_to_its_leads(
     page.reload()
     page.locator("body").press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-    page.get_by_label("Saved search").select_option("Requests <b>e2e</b>")
+    page.get_by_label("Saved search").select_option("Spring & summer")
     page.get_by_role("button", name="Show").press("Enter")
-    link = (
-        page.get_by_role("row")
-        .filter(has_text="Requests <b>e2e</b>")
-        .first.get_by_role("link", name=re.compile("^LMR"))
-    )
+    link = page.get_by_role("row").filter(has_text="Spring & summer").first.get_by_role("link", name=re.compile("^LMR"))
     link.press("Enter")
     number = page.get_by_role("heading", level=1).inner_text().removeprefix("Request ")
     assert conn.execute("SELECT run_key FROM lead_mining.run WHERE request_number = %s", [number]).fetchone() == (
@@ -76,12 +72,14 @@ def test_a_request_is_followed_from_the_list_to_its_leads(
         " GROUP BY r.id", [f"lead_mining/{run_id}"],
     ).fetchone()  # fmt: skip
     expect(page.get_by_role("definition").filter(has_text=re.compile(rf"^{loaded[0]}$")).first).to_be_visible()
+    good("21-request")
     page.get_by_text("Enrichment note of").first.click()
     note = page.frame_locator("iframe").first
     expect(note.get_by_text("Lead created by lead mining request")).to_be_visible()
     if loaded[2]:
         expect(note.get_by_text(loaded[2]).first).to_be_visible()
-    good("21-request")
+    page.get_by_text("Enrichment note of").first.scroll_into_view_if_needed()
+    good("26-note")
 
 
 def test_rejections_are_chosen_and_tried_again(
