@@ -47,14 +47,13 @@ log = logging.getLogger(__name__)
 
 def ascii_addresses(addresses: list[str]) -> tuple[str, ...]:
     """The addresses as SMTP takes them. Raises InvalidRequest, which names the one that is none."""
-    from email_validator import EmailNotValidError, validate_email
-
     from lead_mining.exceptions import FieldProblem, InvalidRequest
+    from lead_mining.identifiers import smtp_address
 
     def as_ascii(address: str) -> str:
         try:
-            return str(validate_email(address, check_deliverability=False, allow_smtputf8=False).ascii_email)
-        except (EmailNotValidError, UnicodeError) as error:
+            return smtp_address(address)
+        except ValueError as error:
             raise InvalidRequest([FieldProblem("notify", address, str(error))]) from None
 
     return tuple(dict.fromkeys(as_ascii(address) for address in addresses))

@@ -109,3 +109,10 @@ def _e164(text: str, country: str | None) -> str | None:
     if not phonenumbers.is_valid_number(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def smtp_address(text: str) -> str:
+    """An e-mail address as SMTP takes it, with its domain in ASCII. Raises ValueError, which says what is wrong."""
+    from email_validator import validate_email
+
+    return str(validate_email(text, check_deliverability=False, allow_smtputf8=False).ascii_email)

@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from lead_mining import vocabulary
 from lead_mining.exceptions import FieldProblem, InvalidRequest
+from lead_mining.identifiers import smtp_address
 from lead_mining.providers.base import Query
 
 NOBODY = "none"
@@ -53,13 +54,11 @@ def _printable(value: str) -> str:
 
 def recipient(value: str) -> str:
     """The Slack channel, or the e-mail address as SMTP takes it. Raises PydanticCustomError, a ValueError."""
-    from email_validator import EmailNotValidError, validate_email
-
     if re.fullmatch(r"#[\w-]{1,80}", value):
         return value
     try:
-        return str(validate_email(value, check_deliverability=False, allow_smtputf8=False).ascii_email)
-    except (EmailNotValidError, UnicodeError):
+        return smtp_address(value)
+    except ValueError:
         how = "use an e-mail address, such as sales@example.com, or a Slack channel, such as #sales"
         raise PydanticCustomError("wrong_form", how) from None
 

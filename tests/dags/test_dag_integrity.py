@@ -16,6 +16,8 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG
 from steps import STEPS
 
+from lead_mining.searches import BrokenSearch, read_all
+
 DAGS = Path(__file__).parents[2] / "dags"
 FILES = sorted(DAGS.glob("*.py"))
 
@@ -57,6 +59,10 @@ def test_dag_files_are_thin(file: Path) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             assert len(node.body) <= 8, f"{file.name}:{node.lineno} {node.name} holds logic: move it to the package"
+
+
+def test_each_saved_search_is_right() -> None:
+    assert [str(search) for search in read_all() if isinstance(search, BrokenSearch)] == []
 
 
 def test_parsing_is_quick_and_imports_nothing_heavy() -> None:
