@@ -248,6 +248,12 @@ def test_a_retry_leads_to_the_request_that_turned_them_down_and_has_lost_nothing
     assert "not loaded" not in text_of(page)
 
 
+def test_it_leads_to_a_form_with_the_same_values_but_for_a_retry() -> None:
+    assert f"{UP}lead-mining/generate/?of=lead_mining/manual__1%2B00%3A00" in links_in(shown())
+    retry = replace(REPORT, request=replace(REQUEST, is_retry=True))
+    assert not [link for link in links_in(shown(retry)) if "?of=" in link]
+
+
 def test_leads_come_a_page_at_a_time() -> None:
     page = shown(replace(REPORT, more_leads=True, first_leads=False))
     assert 'href="?after=2#leads"' in page
