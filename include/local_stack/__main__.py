@@ -78,7 +78,14 @@ def _up(_: argparse.Namespace) -> None:
     stack = Stack()
     stack.up()
     stack.prepare_crm()
-    print(f"\nAirflow   {stack.url}\nuser      {stack.user}\npassword  {stack.password}\nto stop   make down")
+    told = {
+        "Airflow": stack.url,
+        "pages": f"{stack.url}/lead-mining/",
+        "user": stack.user,
+        "password": stack.password,
+        "to stop": "make down",
+    }
+    print("".join(f"\n{what:<10}{value}" for what, value in told.items()))
 
 
 def _down(_: argparse.Namespace) -> None:
