@@ -6,7 +6,6 @@ It knows Airflow, as hooks and notifiers do; the DAG file and a plugin import it
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -140,15 +139,18 @@ class MineSavedSearch(TriggerDagRunOperator):
 
     def _run(self, ti: Any, date: dt.date) -> tuple[str, str | None]:
         """The id and state of the search's run for the date; None where there is none yet."""
-        first = self.search.run_id(date)
-        for number in itertools.count(1):
-            run_id = first if number == 1 else f"{first}__{number}"
-            if not ti.get_dr_count(dag_id=MINING_DAG, run_ids=[run_id]):
-                return run_id, None
-            state = ti.get_dagrun_state(dag_id=MINING_DAG, run_id=run_id)
-            if state != DagRunState.FAILED or self._was_prepared(run_id):
-                return run_id, state
-        raise AssertionError("endless")
+        first = run_id = self.search.run_id(date)
+        number = 1
+        while (state := self._state(ti, run_id)) == DagRunState.FAILED and not self._was_prepared(run_id):
+            number += 1
+            run_id = f"{first}__{number}"
+        return run_id, state
+
+    def _state(self, ti: Any, run_id: str) -> str | None:
+        if not ti.get_dr_count(dag_id=MINING_DAG, run_ids=[run_id]):
+            return None
+        state: str = ti.get_dagrun_state(dag_id=MINING_DAG, run_id=run_id)
+        return state
 
     def _was_prepared(self, run_id: str) -> bool:
         from lead_mining import runs
