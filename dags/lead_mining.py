@@ -60,6 +60,7 @@ Every task can be cleared at any time, also of a finished run: it finds what it 
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -116,8 +117,8 @@ with DAG(
         return plan
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)
-    def extract(plan: dict[str, Any], approval: dict[str, Any] | None, params: dict[str, Any]) -> dict[str, Any]:
-        from lead_mining import pipeline
+    def extract(plan: dict[str, Any], approval: dict[str, Any] | None, params: dict[str, Any]) -> list[dict[str, Any]]:
+        from lead_mining import candidates, pipeline
 
         approved_by = approval and (approval["responded_by_user"] or {}).get("name", "unknown")
         conn_id, crm_conn_id = params["provider_conn_id"], params["crm_conn_id"]
@@ -127,7 +128,8 @@ with DAG(
             again = partial(crm_connection, crm_conn_id)
             return pipeline.extract(connection, plan["run_id"], provider, approved_by, reconnect=again)
 
-        return do("extract", plan, params, buy, partial(provider_asset_uri, conn_id))
+        bought = do("extract", plan, params, buy, partial(provider_asset_uri, conn_id))
+        return [asdict(part) for part in candidates.in_parts(bought["candidates"])]
 
     @task(on_success_callback=LowCreditsNotifier())
     def release(params: dict[str, Any], dag_run: Any, ti: Any) -> dict[str, Any]:
@@ -144,4 +146,4 @@ with DAG(
     )
     extracted = extract(plan, approve_cost.output)
     plan >> approve_cost >> extracted
-    load_what_was_bought(extracted, plan, release())
+    load_what_was_bought(extracted, extracted, plan, release())

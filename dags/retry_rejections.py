@@ -50,6 +50,7 @@ from lead_mining.hooks import crm_session
 
 log = logging.getLogger(__name__)
 
+MOST = 10_000  # candidates of a run: one part
 
 with DAG(
     "retry_rejections",
@@ -63,7 +64,7 @@ with DAG(
             title="Candidates",
             description="The number of each, one a line, all of one request: the run's Rejections list them.",
             minItems=1,
-            maxItems=10_000,
+            maxItems=MOST,
             # In allOf: with `items` of another type than string, the form would ask for JSON.
             allOf=[{"items": {"type": ["integer", "string"], "minimum": 1, "pattern": "^[1-9][0-9]{0,17}$"}}],
         ),
@@ -111,4 +112,4 @@ with DAG(
         return released(params, dag_run, ti)
 
     plan = prepare_retry()
-    load_what_was_bought(plan, plan, release())
+    load_what_was_bought([{"first": 1, "last": MOST, "of": 1}], plan, plan, release())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from psycopg import Connection
@@ -13,6 +14,28 @@ from lead_mining.providers.base import Company, Page
 
 CHUNK = 20_000
 """Candidates that are in memory at once."""
+
+_MOST_PARTS = 1000
+"""Airflow maps a task over 1,024 at most."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Candidates that one of several tasks works on, by position. `of`: how many parts there are."""
+
+    first: int
+    last: int
+    of: int
+
+
+WHOLE = Part(1, 2**31 - 1, 1)
+
+
+def in_parts(number: int) -> list[Part]:
+    """So many candidates in parts of a chunk each, or of several where that would be too many parts; at least one."""
+    size, number = max(CHUNK, ceil(number / _MOST_PARTS)), max(number, 1)
+    starts = range(1, number + 1, size)
+    return [Part(first, min(first + size - 1, number), len(starts)) for first in starts]
 
 
 @dataclass(frozen=True)
@@ -132,17 +155,17 @@ def in_state(conn: Connection, run_id: int, state: str) -> list[Candidate]:
     return [Candidate(id_, Company.model_validate(company), cost) for id_, company, cost in rows]
 
 
-def in_chunks(conn: Connection, run_id: int, state: str) -> Iterator[list[Candidate]]:
+def in_chunks(conn: Connection, run_id: int, state: str, part: Part = WHOLE) -> Iterator[list[Candidate]]:
     """The run's candidates in that state, in the provider's order, so many at a time that a million fit into memory.
 
     What becomes of a chunk before the next is asked for changes nothing of what follows.
     """
-    last, more = 0, True
+    last, more = part.first - 1, True
     while more:
         rows = conn.execute(
             "SELECT position, id, company, cost FROM lead_mining.candidate"
-            " WHERE run_id = %s AND state = %s AND position > %s ORDER BY position LIMIT %s",
-            [run_id, state, last, CHUNK],
+            " WHERE run_id = %s AND state = %s AND position > %s AND position <= %s ORDER BY position LIMIT %s",
+            [run_id, state, last, part.last, CHUNK],
         ).fetchall()
         if rows:
             yield [Candidate(id_, Company.model_validate(company), cost) for _, id_, company, cost in rows]
@@ -183,12 +206,12 @@ def set_loaded(conn: Connection, leads: dict[int, int]) -> None:
     )
 
 
-def without_note(conn: Connection, run_id: int) -> list[tuple[int, Company]]:
-    """(crm_lead id, company) of the leads that have no enrichment note yet, in the provider's order."""
+def without_note(conn: Connection, run_id: int, part: Part = WHOLE) -> list[tuple[int, Company]]:
+    """(crm_lead id, company) of the part's leads that have no enrichment note yet, in the provider's order."""
     rows = conn.execute(
-        "SELECT lead_id, company FROM lead_mining.candidate"
-        " WHERE run_id = %s AND state = 'loaded' AND note_message_id IS NULL ORDER BY position",
-        [run_id],
+        "SELECT lead_id, company FROM lead_mining.candidate WHERE run_id = %s AND state = 'loaded'"
+        " AND note_message_id IS NULL AND position BETWEEN %s AND %s ORDER BY position",
+        [run_id, part.first, part.last],
     )
     return [(lead_id, Company.model_validate(company)) for lead_id, company in rows]
 
@@ -226,6 +249,17 @@ def reject(conn: Connection, run_id: int, rejections: Iterable[Rejection]) -> No
                     None if r.record is None else Jsonb(r.record),
                 )
             )
+
+
+def count_rejections(conn: Connection, run_id: int, step: str, part: Part = WHOLE) -> list[tuple[str, int]]:
+    """How many of the part's companies and contacts, or records that are none, each rule turned down in that step."""
+    return conn.execute(
+        "SELECT r.rule, count(*) FROM lead_mining.rejection r"
+        " LEFT JOIN lead_mining.candidate c ON c.id = r.candidate_id"
+        " WHERE r.run_id = %s AND r.step = %s AND r.severity = 'reject'"
+        " AND coalesce(c.position, 1) BETWEEN %s AND %s GROUP BY r.rule",
+        [run_id, step, part.first, part.last],
+    ).fetchall()
 
 
 def keys_of(conn: Connection, run_id: int, state: str, part: int = 0, parts: int = 1) -> list[tuple[int, str, str]]:

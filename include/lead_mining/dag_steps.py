@@ -6,11 +6,14 @@ DAG files import it, so it imports nothing heavy at its top but Airflow.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Generator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import Asset, BaseOperatorLink, Metadata, task
+from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
 from airflow.sdk.exceptions import AirflowSkipException
 
 from lead_mining import lineage, links, metrics
@@ -20,6 +23,7 @@ from lead_mining.notifiers import page_url, recipients, tell
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from lead_mining.candidates import Part
     from lead_mining.messages import Message
     from lead_mining.runs import Run, StepResult
     from lead_mining.summary import RunSummary
@@ -57,41 +61,69 @@ class RequestLink(BaseOperatorLink):
         return links.request_page(ti_key.dag_id, ti_key.run_id)
 
 
+class _CheckingOperator(DecoratedOperator, PythonOperator):
+    """What `validate` is: links of a task that is mapped are those of its class."""
+
+    custom_operator_name = "@task"
+    operator_extra_links = (DataDocsLink(), RejectionsLink())
+
+    def __init__(self, **kwargs: Any) -> None:
+        to_python = {name: kwargs[name] for name in ("python_callable", "op_args", "op_kwargs")}
+        super().__init__(kwargs_to_upstream=to_python, **kwargs)
+
+
 def do(
     step: str,
     plan: dict[str, Any],
     params: dict[str, Any],
     work: Callable[[Connection], StepResult],
     provider: Callable[[], str] | None = None,
+    part: Part | None = None,
 ) -> StepResult:
-    """Do a step of the run, tell of it in one line of the log, and count it where it was not done before.
+    """Do a step of the run, or a part of it, tell of it in a line of the log, and count it if it was not done before.
 
     `provider`: gives the URI of what the step reads from the provider, for lineage.
     """
     from lead_mining import runs, story
 
+    run_id = plan["run_id"]
     # The pipeline takes this session's lock once more, so nobody else finishes the step between look and work.
     with (
         crm_session(params["crm_conn_id"]) as connection,
-        runs.only_once(connection, plan["run_id"], step) as before,
+        runs.only_once(connection, run_id, step, part.first if part else None) as before,
     ):
         result = work(connection)
         number = plan["request_number"] or "Trial run"
         log.info("%s: %s%s", number, "done before: " if before.done else "", story.told(step, result))
         if not before.done:
-            metrics.count_step(connection, plan["run_id"], step, result)
+            metrics.count_step(connection, run_id, step, result, part)
         lineage.report(step, connection, params["crm_conn_id"], provider)
     return result
 
 
-@task
-def validate(plan: dict[str, Any], params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
+_PARTS_AT_ONCE = 4  # as many as keep a few cores busy, and fit into memory; the rest waits its turn
+_PART = "{{ task.op_kwargs['part']['first'] }} to {{ task.op_kwargs['part']['last'] }}"
+
+
+def _validate(plan: dict[str, Any], part: dict[str, Any], params: Any = None, dag_run: Any = None) -> dict[str, Any]:
     from lead_mining import pipeline
+    from lead_mining.candidates import Part
 
     rejections = links.rejections_page(dag_run.dag_id, dag_run.run_id)
     from_a_site = "../../" + rejections.removeprefix(f"{links.ROOT}/")
-    docs = data_docs_folder()
-    return do("validate", plan, params, lambda conn: pipeline.validate(conn, plan["run_id"], docs, from_a_site))
+    docs, of = data_docs_folder(), Part(**part)
+    return do(
+        "validate", plan, params, lambda conn: pipeline.validate(conn, plan["run_id"], docs, from_a_site, of), part=of
+    )
+
+
+validate: Any = task_decorator_factory(
+    _validate,
+    decorated_operator_class=_CheckingOperator,
+    task_id="validate",
+    max_active_tis_per_dagrun=_PARTS_AT_ONCE,
+    map_index_template=_PART,
+)
 
 
 @task
@@ -119,12 +151,13 @@ def load_leads(plan: dict[str, Any], params: dict[str, Any]) -> Generator[Metada
     return loaded
 
 
-@task
-def write_enrichment_notes(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+@task(max_active_tis_per_dagrun=_PARTS_AT_ONCE, map_index_template=_PART)
+def write_enrichment_notes(plan: dict[str, Any], part: dict[str, Any], params: Any = None) -> dict[str, Any]:
     from lead_mining import pipeline
+    from lead_mining.candidates import Part
 
-    notes = "write_enrichment_notes"
-    return do(notes, plan, params, lambda conn: pipeline.write_enrichment_notes(conn, plan["run_id"]))
+    notes, of = "write_enrichment_notes", Part(**part)
+    return do(notes, plan, params, lambda conn: pipeline.write_enrichment_notes(conn, plan["run_id"], of), part=of)
 
 
 def released(params: dict[str, Any], dag_run: Any, ti: Any) -> dict[str, Any]:
@@ -156,7 +189,8 @@ def _tell_of_the_end(
     if not to:
         return
     states = ti.get_task_states(dag_run.dag_id, run_ids=[dag_run.run_id])[dag_run.run_id]
-    failed = sorted(task_id for task_id, state in states.items() if state == "failed")
+    # Of a mapped task each part is one, as validate_0.
+    failed = sorted({re.sub(r"_\d+$", "", task_id) for task_id, state in states.items() if state == "failed"})
     link = page_url(links.request_page(dag_run.dag_id, dag_run.run_id))
     if run is None or came_to is None:
         tell(to, about_not_begun(link))
@@ -180,14 +214,20 @@ def _of_the_end(conn: Connection, run: Run, came_to: RunSummary, failed: list[st
     return about_ended(run, came_to, troubles, {} if failed else rule_reasons(), link)
 
 
-def load_what_was_bought(before: Any, plan: Any, release: Any) -> None:
-    """The tasks after `before`, one after the other, with `release` as their teardown. To be called in a DAG."""
-    tasks: tuple[Any, ...] = (validate, deduplicate, debit_credits, load_leads, write_enrichment_notes)
-    links_of = {"validate": (DataDocsLink(), RejectionsLink()), "deduplicate": (RejectionsLink(),)}
-    steps = [before, *(step(plan) for step in tasks)]
-    for step in steps[1:]:
-        step.operator.operator_extra_links = links_of.get(step.operator.task_id, ())
+_BY_ONE: dict[str, Any] = {"deduplicate": deduplicate, "debit_credits": debit_credits, "load_leads": load_leads}
+
+
+def load_what_was_bought(parts: Any, before: Any, plan: Any, release: Any) -> None:
+    """The tasks after `before`, one after the other, with `release` as their teardown. To be called in a DAG.
+
+    `parts`: the `candidates.Part`s of the run, each with its values by name, which some of the tasks work on at once.
+    """
+    step: dict[str, Any] = {
+        "validate": validate.partial(plan=plan).expand(part=parts),
+        **{name: one(plan) for name, one in _BY_ONE.items()},
+        "write_enrichment_notes": write_enrichment_notes.partial(plan=plan).expand(part=parts),
+    }
+    step["deduplicate"].operator.operator_extra_links = (RejectionsLink(),)
     release.operator.operator_extra_links = (RequestLink(),)
-    for earlier, later in pairwise(steps):
+    for earlier, later in pairwise([before, *step.values(), release.as_teardown()]):
         earlier >> later
-    steps[-1] >> release.as_teardown()

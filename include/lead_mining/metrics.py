@@ -15,6 +15,7 @@ from lead_mining.exceptions import ProviderError
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from lead_mining.candidates import Part
     from lead_mining.providers.base import Exclusions, Page, Provider, Query
     from lead_mining.runs import StepResult
 
@@ -30,19 +31,16 @@ _COUNTED = {
 """By step, which part of its result is counted under which name."""
 
 
-def count_step(conn: Connection, run_id: int, step: str, result: StepResult) -> None:
-    """Count what a step came to. To be called once, by whom it was finished: a cleared task finds it done."""
-    from lead_mining import runs
+def count_step(conn: Connection, run_id: int, step: str, result: StepResult, part: Part | None = None) -> None:
+    """Count what a step, or a part of it, came to. To be called once, by whom it was finished: a cleared task finds
+    it done."""
+    from lead_mining import candidates, runs
     from lead_mining.credits import run_holds
 
     counts = [(name, result[part]) for part, name in _COUNTED.get(step, {}).items()]
     if step == "extract":  # a mirrored account pays as its provider charges
         counts.append(("credits_captured", run_holds.captured_for_run(conn, run_id)))
-    rejected = conn.execute(
-        "SELECT rule, count(*) FROM lead_mining.rejection WHERE run_id = %s AND step = %s AND severity = 'reject'"
-        " GROUP BY rule",
-        [run_id, step],
-    )
+    rejected = candidates.count_rejections(conn, run_id, step, part or candidates.WHOLE)
     counts += [(f"rejections.{_part_of_a_name(rule)}", count) for rule, count in rejected]
     tags = {"provider": runs.get(conn, run_id).mining_request.provider_conn_id}
     for name, count in counts:

@@ -18,7 +18,7 @@ from psycopg import Connection
 
 from lead_mining import approval, buying, candidates, judging, runs
 from lead_mining.buying import Reconnect
-from lead_mining.candidates import Candidate, Rejection
+from lead_mining.candidates import WHOLE, Candidate, Part, Rejection
 from lead_mining.credits import accounts, ledger, run_holds
 from lead_mining.credits.ledger import Spendable
 from lead_mining.crm import context as crm_context
@@ -230,28 +230,38 @@ def _preview(conn: Connection, run: Run, provider: Provider, exclude: Exclusions
     return {"would_find": preview.count}
 
 
-def validate(conn: Connection, run_id: int, data_docs: Path, rejections_page: str | None = None) -> StepResult:
+def validate(
+    conn: Connection, run_id: int, data_docs: Path, rejections_page: str | None = None, part: Part = WHOLE
+) -> StepResult:
     """Great Expectations over the candidates: those that fail, and contacts that fail, become rejections.
 
-    `data_docs`: folder under which this run's Data Docs are written. `rejections_page`: where the run's rejections are
-    shown, as a link from there.
+    `data_docs`: folder under which this run's Data Docs are written, by who ends the last part. `rejections_page`:
+    where the run's rejections are shown, as a link from there. The result is the part's.
     """
     from lead_mining.quality import checks, results
+    from lead_mining.quality.data_docs import Site
+    from lead_mining.quality.rules import suites_that_hold
 
-    with runs.only_once(conn, run_id, "validate") as step:
+    run = runs.get(conn, run_id)
+    # Not by our run's id: several CRMs, each with ids of its own, may write to one folder.
+    site = Site(data_docs, f"{run.request_number or 'trial'}_{run.run_key.rpartition('/')[2]}")
+    with runs.only_once(conn, run_id, "validate", part.first) as step:
         if not step.done:
-            run = runs.get(conn, run_id)
-            # Not by our run's id: several CRMs, each with ids of its own, may write to one folder.
-            site = f"{run.request_number or 'trial'}_{run.run_key.rpartition('/')[2]}"
             totals: Counter[str] = Counter(valid=0, rejected=0, contacts_rejected=0, warnings=0)
-            with checks.Checks(run.mining_request, judging.lead_of, data_docs, site) as quality, conn.transaction():
-                for extracted in candidates.in_chunks(conn, run_id, "extracted"):
+            with site.part(part.first) as pages, conn.transaction():
+                quality = checks.Checks(run.mining_request, judging.lead_of, pages)
+                for extracted in candidates.in_chunks(conn, run_id, "extracted", part):
                     failures = quality.judge([(c.id, c.company) for c in extracted])
                     totals.update(judging.apply_failures(conn, run, extracted, failures))
-                found, index = quality.publish(f"{rejections_page}?rule=" if rejections_page else None)
-                results.store(conn, run.id, found)
-                step.finish(dict(totals) | {"data_docs": str(index.relative_to(data_docs))})
-    return step.result
+                results.add(conn, run.id, quality.results)
+                step.finish(dict(totals))
+    index = str(site.index.relative_to(data_docs))
+    with runs.once_all_parts_are_done(conn, run_id, "validate", part.of) as whole:
+        if whole and not whole.done:
+            found = results.of_run(conn, run.id, suites_that_hold())
+            site.publish(found, f"{rejections_page}?rule=" if rejections_page else None)
+            whole.finish(whole.result | {"data_docs": index})
+    return step.result | {"data_docs": index}
 
 
 def deduplicate(conn: Connection, run_id: int) -> StepResult:
@@ -365,9 +375,9 @@ def _load(conn: Connection, run: Run) -> StepResult:
     }
 
 
-def write_enrichment_notes(conn: Connection, run_id: int) -> StepResult:
-    """One enrichment note a lead, in the lead's chatter."""
-    with runs.only_once(conn, run_id, "write_enrichment_notes") as step:
+def write_enrichment_notes(conn: Connection, run_id: int, part: Part = WHOLE) -> StepResult:
+    """One enrichment note a lead, in the lead's chatter. The result is the part's."""
+    with runs.only_once(conn, run_id, "write_enrichment_notes", part.first) as step:
         if not step.done:
             run = runs.get(conn, run_id)
             with conn.transaction():
@@ -377,10 +387,13 @@ def write_enrichment_notes(conn: Connection, run_id: int) -> StepResult:
                         lead_id,
                         render_note(company, lead_type=context.lead_type, request_number=run.request_number or ""),
                     )
-                    for lead_id, company in candidates.without_note(conn, run_id)
+                    for lead_id, company in candidates.without_note(conn, run_id, part)
                 ]
                 candidates.set_notes(conn, crm_notes.write_notes(conn, context, notes))
                 step.finish({"notes": len(notes)})
+    with runs.once_all_parts_are_done(conn, run_id, "write_enrichment_notes", part.of) as whole:
+        if whole and not whole.done:
+            whole.finish(whole.result)
     return step.result
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -148,11 +150,13 @@ def results(conn: Connection, run_id: int) -> dict[str, StepResult]:
 class Step:
     """One step of one run, locked. `result` is None until the step was finished, now or earlier."""
 
-    def __init__(self, conn: Connection, run_id: int, name: str) -> None:
+    def __init__(self, conn: Connection, run_id: int, name: str, *, part_of: str | None = None) -> None:
         self._conn, self._run_id, self._name = conn, run_id, name
         self.result: StepResult = {}
+        # A run that an older version worked on may have the whole step, and no parts.
         row = conn.execute(
-            "SELECT result FROM lead_mining.run_step WHERE run_id = %s AND step = %s", [run_id, name]
+            "SELECT result FROM lead_mining.run_step WHERE run_id = %s AND step IN (%s, %s) ORDER BY step = %s DESC",
+            [run_id, name, part_of, name],
         ).fetchone()
         self.done = row is not None
         if row:
@@ -168,16 +172,51 @@ class Step:
 
 
 @contextmanager
-def only_once(conn: Connection, run_id: int, name: str) -> Iterator[Step]:
+def only_once(conn: Connection, run_id: int, name: str, first: int | None = None) -> Iterator[Step]:
     """A step of a run, one caller at a time; a second caller waits and then finds it done.
 
+    `first`: of the step's parts only the one that begins at this candidate. Other parts may be worked on at the same
+    time; who wants the step itself waits for all of them.
     The lock is the session's, so it ends with the process however that ends. `conn` must be in autocommit mode: the
     step opens its own transactions.
     """
     if not conn.autocommit:
         raise ValueError("steps open their own transactions: give a connection in autocommit mode")
-    with _session_lock(conn, _LOCK_SPACE + run_id):
-        yield Step(conn, run_id, name)
+    with _session_lock(conn, _LOCK_SPACE + run_id, shared=first is not None):
+        if first is None:
+            yield Step(conn, run_id, name)
+            return
+        part = f"{name} {first}"
+        digest = hashlib.blake2b(f"{run_id} {part}".encode(), digest_size=6).digest()
+        with _session_lock(conn, _LOCK_SPACE + int.from_bytes(digest)):
+            yield Step(conn, run_id, part, part_of=name)
+
+
+@contextmanager
+def once_all_parts_are_done(conn: Connection, run_id: int, name: str, of: int) -> Iterator[Step | None]:
+    """The step itself, for who has ended the last of its `of` parts; its result is their sum until it is finished.
+
+    None where parts are left.
+    """
+    parts = _parts(conn, run_id, name)
+    if len(parts) < of:
+        yield None
+        return
+    with only_once(conn, run_id, name) as step:
+        if not step.done:
+            total: Counter[str] = Counter()
+            for part in parts:
+                total.update(part)
+            step.result = dict(total)
+        yield step
+
+
+def _parts(conn: Connection, run_id: int, name: str) -> list[dict[str, int]]:
+    """What the parts of a step that are done came to."""
+    rows = conn.execute(
+        "SELECT result FROM lead_mining.run_step WHERE run_id = %s AND starts_with(step, %s)", [run_id, f"{name} "]
+    )
+    return [row[0] for row in rows]
 
 
 @contextmanager
@@ -199,14 +238,15 @@ def indexing_alone(conn: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _session_lock(conn: Connection, key: int) -> Iterator[None]:
+def _session_lock(conn: Connection, key: int, *, shared: bool = False) -> Iterator[None]:
     with conn.transaction():  # the lock outlives it
-        _wait_for(conn, "SELECT pg_advisory_lock(%s)", [key])
+        _wait_for(conn, "SELECT pg_advisory_lock_shared(%s)" if shared else "SELECT pg_advisory_lock(%s)", [key])
     try:
         yield
     finally:
         if not conn.closed:
-            conn.execute("SELECT pg_advisory_unlock(%s)", [key])
+            unlock = "SELECT pg_advisory_unlock_shared(%s)" if shared else "SELECT pg_advisory_unlock(%s)"
+            conn.execute(unlock, [key])
 
 
 def lock_key(conn: Connection, run_key: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from lead_mining.judging import lead_of
 from lead_mining.providers.base import Company
 from lead_mining.quality.checks import Checks, Failure
+from lead_mining.quality.data_docs import Site
 from lead_mining.quality.results import SuiteResult
 from lead_mining.request import MiningRequest
 
@@ -23,6 +24,9 @@ class Report:
 def check_candidates(
     candidates: Sequence[tuple[int, Company]], request: MiningRequest, docs: Path, run_name: str
 ) -> Report:
-    with Checks(request, lead_of, docs, run_name) as quality:
+    site = Site(docs, run_name)
+    with site.part(1) as pages:
+        quality = Checks(request, lead_of, pages)
         failures = quality.judge(candidates)
-        return Report(failures, *quality.publish())
+    site.publish(quality.results)
+    return Report(failures, quality.results, site.index)

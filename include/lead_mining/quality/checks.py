@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from lead_mining import vocabulary
 from lead_mining.exceptions import QualityError
 from lead_mining.providers.base import Company, Contact, Query
-from lead_mining.quality.data_docs import SITE, Site, new_context
+from lead_mining.quality.data_docs import SITE, new_context
 from lead_mining.quality.frames import companies_frame, contacts_frame, leads_frame
 from lead_mining.quality.results import RuleResult, SuiteResult, in_all
 from lead_mining.quality.rules import (
@@ -60,24 +60,20 @@ class Failure:
 
 
 class Checks:
-    """The checking of a run, a chunk of its candidates after the other, with Data Docs of all.
+    """The checking of candidates, a chunk after the other, with Data Docs of all in the folder `docs`.
 
-    Data Docs are written to a folder of `docs` named after `run_name`, in place of what an earlier check wrote there,
-    once they are published; `with` removes what was not. The rules are read at the start and hold for all of it; raises
-    QualityError where a suite cannot be read.
+    The rules are read at the start and hold for all of it; raises QualityError where a suite cannot be read.
     """
 
-    def __init__(self, request: MiningRequest, lead_of: LeadOf, docs: Path, run_name: str) -> None:
-        self._request, self._lead_of = request, lead_of
+    def __init__(self, request: MiningRequest, lead_of: LeadOf, docs: Path) -> None:
+        self._request, self._lead_of, self._docs = request, lead_of, docs
         self._suites = suites_that_hold()  # once: a file that is changed meanwhile must not judge the rest otherwise
-        self._site = Site(docs, run_name)
         self._found: list[SuiteResult] = []
 
-    def __enter__(self) -> Checks:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._site.discard()
+    @property
+    def results(self) -> list[SuiteResult]:
+        """The figures of each suite that had something to judge."""
+        return in_all(self._found)
 
     def judge(self, candidates: Sequence[tuple[int, Company]]) -> list[Failure]:
         """The failures of candidates, given as (id, company), by the suites `company`, `contact` and `lead`.
@@ -87,18 +83,10 @@ class Checks:
         from lead_mining.quality.checkpoint import PublishWithoutValues
 
         publish = PublishWithoutValues(name="publish", site_names=[SITE])
-        context = self._site.new_context()
+        context = new_context(self._docs)
         failures, results = _judge(context, candidates, self._request, self._lead_of, [publish], self._suites)
         self._found += results
         return failures
-
-    def publish(self, rejected_rows: str | None = None) -> tuple[list[SuiteResult], Path]:
-        """The figures of each suite that had something to judge, and the Data Docs' index.
-
-        `rejected_rows`: as in `Site.publish`.
-        """
-        results = in_all(self._found)
-        return results, self._site.publish(results, rejected_rows)
 
 
 def find_failures(candidates: Sequence[tuple[int, Company]], request: MiningRequest, lead_of: LeadOf) -> list[Failure]:

@@ -6,9 +6,8 @@ import logging
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,49 +57,62 @@ def new_context(site: Path | None = None) -> EphemeralDataContext:
 
 
 class Site:
-    """Builds a run's site beside its place and moves it there whole, so that a reader never finds half of one."""
+    """A run's site, built part by part beside its place and moved there whole: a reader never finds half of one.
+
+    Whoever works on the parts, on whichever machine, sees the same folder `docs`.
+    """
 
     def __init__(self, docs: Path, run_name: str) -> None:
-        docs.mkdir(parents=True, exist_ok=True)
         self.name = site_name(run_name)
-        self._docs = docs
-        self._new = Path(tempfile.mkdtemp(prefix=".new-", dir=docs))
-        self._new.chmod(0o755)  # mkdtemp's 0700 would lock out a web server of another user
+        self._docs, self._place, self._new = docs, docs / self.name, docs / f".new-{self.name}"
 
-    def new_context(self) -> EphemeralDataContext:
-        """One that publishes to the site, for one chunk."""
-        return new_context(self._new)
+    @property
+    def index(self) -> Path:
+        """The page to begin with."""
+        return self._place / "index.html"
 
-    def publish(self, results: Sequence[SuiteResult], rejected_rows: str | None = None) -> Path:
-        """Put the site in its place, and return its index page.
+    @contextmanager
+    def part(self, first: int) -> Iterator[Path]:
+        """A folder for the pages of the part that begins there. Where the part fails, nothing is left of it."""
+        folder = self._new / str(first)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # other parts are in it
+                self._new.rmdir()
+            raise
 
-        `rejected_rows`: where the rows that a rule turned down can be looked at, as a link from that page which ends
-        where the rule's name belongs; None: nowhere but in the database.
+    def publish(self, results: Sequence[SuiteResult], rejected_rows: str | None = None) -> None:
+        """Put the site in its place, instead of what an earlier check of the run left there.
+
+        `rejected_rows`: where the rows that a rule turned down can be looked at, as a link from its index which ends
+        where the rule's name belongs; None: nowhere but in the database. Once more, it changes nothing.
         """
-        for asset in [path for path in (self._new / "static").rglob("*") if path.is_file()]:
+        site = self._new if self._new.exists() else self._place
+        site.mkdir(parents=True, exist_ok=True)
+        for asset in [path for path in site.glob("*/static/**/*") if path.is_file()]:
             if asset.name not in _KEPT_ASSETS:
                 asset.unlink()
         pages = {
-            result.suite: sorted(
-                page.relative_to(self._new).as_posix()
-                for page in (self._new / "validations" / result.suite).rglob("*.html")
-            )
+            result.suite: [
+                page.relative_to(site).as_posix()
+                for part in sorted(site.iterdir(), key=lambda path: (len(path.name), path.name))
+                for page in sorted((part / "validations" / result.suite).rglob("*.html"))
+            ]
             for result in results
         }
         index = data_docs.run_page(self.name, results, pages, rejected_rows)
-        (self._new / "index.html").write_text(index, encoding="utf-8")
-        return self._swap_in() / "index.html"
+        (site / "index.html").write_text(index, encoding="utf-8")
+        if site == self._new:
+            self._swap_in()
 
-    def _swap_in(self) -> Path:
-        """Put the new site in the place of an earlier one of the same run."""
-        place, old = self._docs / self.name, self._new.with_name(self._new.name + "-old")
-        with suppress(FileNotFoundError):
-            place.rename(old)
-        with suppress(OSError):  # the same run, at the same moment, has put its own there: it says the same
-            self._new.rename(place)
+    def _swap_in(self) -> None:
+        old = self._docs / f".old-{self.name}"
         shutil.rmtree(old, ignore_errors=True)
-        return place
-
-    def discard(self) -> None:
-        """Remove what was not published."""
-        shutil.rmtree(self._new, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            self._place.rename(old)
+        self._new.rename(self._place)
+        shutil.rmtree(old, ignore_errors=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from lead_mining.quality.rules import Rule, SuiteName
+from lead_mining.quality.rules import Rule, Suite, SuiteName
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,14 @@ class RunQuality:
     pass_rate: float
 
 
-def store(conn: Connection, run_id: int, results: Sequence[SuiteResult]) -> None:
-    """Keep them. To be called in the transaction that ends the step."""
+def add(conn: Connection, run_id: int, results: Sequence[SuiteResult]) -> None:
+    """Add a part's figures to the run's. To be called last in the transaction that judges the part: others wait."""
     conn.execute(
-        "INSERT INTO lead_mining.quality_suite_result (run_id, suite, version, checked, passed)"
-        " SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::int[], %s::int[])",
+        "INSERT INTO lead_mining.quality_suite_result AS run (run_id, suite, version, checked, passed)"
+        " SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::int[], %s::int[])"
+        " ON CONFLICT (run_id, suite) DO UPDATE SET checked = run.checked + excluded.checked,"
+        " passed = run.passed + excluded.passed,"
+        " version = CASE run.version WHEN excluded.version THEN run.version ELSE 'several' END",
         [
             run_id,
             [result.suite for result in results],
@@ -79,8 +83,10 @@ def store(conn: Connection, run_id: int, results: Sequence[SuiteResult]) -> None
     )
     of_rules = [(result.suite, one) for result in results for one in result.rules]
     conn.execute(
-        "INSERT INTO lead_mining.quality_rule_result (run_id, suite, rule, severity, checked, failed)"
-        " SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::int[])",
+        "INSERT INTO lead_mining.quality_rule_result AS run (run_id, suite, rule, severity, checked, failed)"
+        " SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::int[])"
+        " ON CONFLICT (run_id, suite, rule) DO UPDATE SET checked = run.checked + excluded.checked,"
+        " failed = run.failed + excluded.failed",
         [
             run_id,
             [suite for suite, _ in of_rules],
@@ -90,6 +96,26 @@ def store(conn: Connection, run_id: int, results: Sequence[SuiteResult]) -> None
             [one.failed for _, one in of_rules],
         ],
     )
+
+
+def of_run(conn: Connection, run_id: int, suites: Mapping[SuiteName, Suite]) -> list[SuiteResult]:
+    """The figures of all of a run's parts, in the order of the suites; without rules that these have no more."""
+    rules: dict[str, list[RuleResult]] = defaultdict(list)
+    counts = {
+        (suite, rule): (checked, failed)
+        for suite, rule, checked, failed in conn.execute(
+            "SELECT suite, rule, checked, failed FROM lead_mining.quality_rule_result WHERE run_id = %s", [run_id]
+        )
+    }
+    for suite in suites.values():
+        for name, rule in suite.rules.items():
+            if found := counts.get((suite.name, name)):
+                rules[suite.name].append(RuleResult(rule, *found))
+    rows = conn.execute(
+        "SELECT suite, version, checked, passed FROM lead_mining.quality_suite_result WHERE run_id = %s", [run_id]
+    )
+    judged = [SuiteResult(suite, version, checked, passed, rules[suite]) for suite, version, checked, passed in rows]
+    return sorted(judged, key=lambda result: list(suites).index(result.suite))
 
 
 def over_time(conn: Connection, most: int) -> list[RunQuality]:

@@ -72,9 +72,8 @@ def warm_up() -> None:
     tqdm.tqdm.monitor_interval = 0  # else Great Expectations' progress bars start one
     company = Company(name="Example", domain="company.example", contacts=(Contact(full_name="Someone"),))
     request = MiningRequest.parse({"countries": ["US"]})
-    with tempfile.TemporaryDirectory() as folder, Checks(request, judging.lead_of, Path(folder), "warm-up") as quality:
-        quality.judge([(1, company)])
-        quality.publish()
+    with tempfile.TemporaryDirectory() as folder:
+        Checks(request, judging.lead_of, Path(folder)).judge([(1, company)])
     threads = Path("/proc/self/task")
     assert not threads.exists() or len(list(threads.iterdir())) == 1, "a fork has one thread: locks of others stay shut"
 

@@ -17,7 +17,7 @@ from lead_mining.judging import lead_of
 from lead_mining.providers.base import Company, Contact
 from lead_mining.quality import checks, rules
 from lead_mining.quality.checks import Checks, check_survivors
-from lead_mining.quality.data_docs import site_name
+from lead_mining.quality.data_docs import Site, site_name
 from lead_mining.request import MiningRequest
 
 HELPERS = Path(__file__).parents[2] / "helpers"
@@ -106,22 +106,14 @@ def test_data_docs_open_without_a_network_and_link_to_the_pages(tmp_path: Path) 
     assert "http" not in text
     assert "domain_is_known" in text
     links = re.findall(r'href="([^"]+)"', text)
-    assert [link.split("/")[:2] for link in links] == [
-        ["validations", "company"],
-        ["validations", "contact"],
-        ["validations", "lead"],
+    assert [link.split("/")[:3] for link in links] == [
+        ["1", "validations", "company"],
+        ["1", "validations", "contact"],
+        ["1", "validations", "lead"],
     ]
     assert all((tmp_path / "run-1" / link).is_file() for link in links)
-    assert (tmp_path / "run-1" / "static" / "images" / "favicon.ico").is_file()
+    assert (tmp_path / "run-1" / "1" / "static" / "images" / "favicon.ico").is_file()
     assert sum(f.stat().st_size for f in tmp_path.rglob("*") if f.is_file()) < 500_000
-
-
-def test_a_second_check_replaces_the_docs_of_the_first(tmp_path: Path) -> None:
-    for name in ("<b>x</b>", "fine"):
-        report = check_candidates([(1, company(name=name))], REQUEST, tmp_path, "run-1")
-    assert [path.name for path in tmp_path.iterdir()] == ["run-1"]
-    assert len(list((tmp_path / "run-1" / "validations").rglob("*.html"))) == 2
-    assert failed(report) == {}
 
 
 @pytest.mark.parametrize(
@@ -208,11 +200,16 @@ def test_a_wrong_suite_file_says_where_and_what(change: dict[str, Any], message:
     assert "company.yaml, expectation 7" in str(error.value)
 
 
-def test_chunks_are_one_run_with_one_set_of_figures(tmp_path: Path) -> None:
-    with Checks(REQUEST, lead_of, tmp_path, "run-1") as quality:
+def test_chunks_and_parts_are_one_site(tmp_path: Path) -> None:
+    site = Site(tmp_path, "run-1")
+    with site.part(1) as pages:
+        quality = Checks(REQUEST, lead_of, pages)
         first = quality.judge([(1, company()), (2, company(country_code="FR"))])
         second = quality.judge([(3, company(country_code="FR", domain=None)), (4, company(domain="x"))])
-        results, index = quality.publish("../../rows?rule=")
+    with site.part(20_001) as pages:
+        Checks(REQUEST, lead_of, pages).judge([(5, company())])
+    assert not site.index.exists()
+    site.publish(quality.results, "../../rows?rule=")
     assert [f.candidate_id for f in first] == [2]
     assert [(f.candidate_id, f.rule) for f in second] == [
         (3, "domain_is_known"),
@@ -220,22 +217,42 @@ def test_chunks_are_one_run_with_one_set_of_figures(tmp_path: Path) -> None:
         (3, "lead_can_be_reached"),
         (4, "domain_is_well_formed"),
     ]
-    assert [(one.suite, one.checked, one.passed) for one in results] == [("company", 4, 1), ("lead", 4, 4)]
-    assert failed(Report([], results, index)) == {
+    assert [(one.suite, one.checked, one.passed) for one in quality.results] == [("company", 4, 1), ("lead", 4, 4)]
+    assert failed(Report([], quality.results, site.index)) == {
         "domain_is_well_formed": 1,
         "domain_is_known": 1,
         "country_was_asked_for": 2,
         "lead_can_be_reached": 1,
     }
-    text = index.read_text()
+    text = site.index.read_text()
     assert '<a href="../../rows?rule=country_was_asked_for">2</a> of 4' in text
-    pages = re.findall(r'href="(validations/company/[^"]+)"', text)
-    assert len(set(pages)) == 2
-    assert all((index.parent / page).is_file() for page in pages)
+    pages_of_companies = list(dict.fromkeys(re.findall(r'href="(\d+)/(validations/company/[^"]+)"', text)))
+    assert [part for part, _ in pages_of_companies] == ["1", "1", "20001"]
+    assert all((site.index.parent / part / page).is_file() for part, page in pages_of_companies)
 
 
-def test_what_was_not_published_leaves_nothing(tmp_path: Path) -> None:
-    with Checks(REQUEST, lead_of, tmp_path, "run-1") as quality:
-        quality.judge([(1, company())])
-        assert [path.name[:5] for path in tmp_path.iterdir()] == [".new-"]
+def test_a_site_that_is_published_again_stays_as_it_is(tmp_path: Path) -> None:
+    report = check_candidates([(1, company())], REQUEST, tmp_path, "run-1")
+    before = report.docs_index.read_text()
+    Site(tmp_path, "run-1").publish(report.results)
+    assert report.docs_index.read_text() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["run-1"]
+
+
+def test_another_check_of_the_run_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    check_candidates([(1, company())], REQUEST, tmp_path, "run-1")
+    report = check_candidates([(1, company(country_code="FR"))], REQUEST, tmp_path, "run-1")
+    assert "1 of 1" in report.docs_index.read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["run-1"]
+
+
+def test_a_part_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path, "run-1")
+    with pytest.raises(FileNotFoundError), site.part(1) as pages:
+        (pages / "absent").unlink()
     assert list(tmp_path.iterdir()) == []
+    with site.part(1):
+        pass
+    with pytest.raises(FileNotFoundError), site.part(20_001) as pages:
+        (pages / "absent").unlink()
+    assert [path.name for path in (tmp_path / ".new-run-1").iterdir()] == ["1"]

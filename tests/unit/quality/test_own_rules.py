@@ -202,9 +202,9 @@ def test_own_rules_of_this_checkout_hold(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_file_that_is_changed_meanwhile_counts_from_the_next_check_on(folder: Path, tmp_path: Path) -> None:
     write(folder, POSTCODE)
     wrong = [(1, company("DE", "D-1"))]
-    with Checks(REQUEST, lead_of, tmp_path, "run-1") as quality:
-        before = quality.judge(wrong)
-        write(folder)
-        assert quality.judge(wrong) == before
-    with Checks(REQUEST, lead_of, tmp_path, "run-2") as quality:
-        assert [f.rule for f in before if f not in quality.judge(wrong)] == ["german_postcode_has_five_digits"]
+    quality = Checks(REQUEST, lead_of, tmp_path / "1")
+    before = quality.judge(wrong)
+    write(folder)
+    assert quality.judge(wrong) == before
+    after = Checks(REQUEST, lead_of, tmp_path / "2").judge(wrong)
+    assert [f.rule for f in before if f not in after] == ["german_postcode_has_five_digits"]
