@@ -1,6 +1,6 @@
 """The whole way of large requests, from a catalogue to the notes: time, each step's share, memory, and how they grow.
 
-    python benchmarks/whole.py [--companies 10000 100000 1000000] [--search-type companies]
+    python benchmarks/whole.py [--companies 10000 100000 1000000] [--search-type companies] [--catalogue FILE]
 
 Each size is a run of the DAG by the scheduler of a stack of its own, with a CRM that is empty. Memory is the resident
 set of each process, looked at twice a second, with what it shares: a task's holds what was imported before it was
@@ -10,6 +10,7 @@ company takes at each other one.
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import threading
 import time
@@ -17,10 +18,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psutil
 import psycopg
+import pyarrow.parquet as pq
 from measuring import parser, positive, record
 from stacks import COUNTRIES, MINING, Airflow, airflow, catalogue
 
@@ -37,10 +40,21 @@ def main() -> None:
     sizes = {"type": positive, "nargs": "+", "default": [10_000, 100_000, 1_000_000]}
     parse.add_argument("--companies", help="of a run each (default: 10000 100000 1000000)", **sizes)
     parse.add_argument("--search-type", choices=("companies", "people"), default="companies")
+    parse.add_argument("--catalogue", type=Path, help="Parquet file to take the companies from (default: made anew)")
     options = parse.parse_args()
+    folder = temporary_folder()
+    try:
+        _compare(options, options.catalogue or catalogue(folder / "all.parquet", max(options.companies)), folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _compare(options: argparse.Namespace, companies_of_all: Path, folder: Path) -> None:
     of_smallest: dict[str, float] = {}
     for companies in sorted(options.companies):
-        figures = _measure(companies, options.search_type)
+        file = folder / f"{companies}.parquet"
+        pq.write_table(pq.read_table(companies_of_all).slice(0, companies), file)
+        figures = _measure(file, companies, options.search_type)
         each = {step: seconds / companies for step, seconds in figures["seconds"].items()}
         of_smallest = of_smallest or each
         figures["growth"] = {step: round(each[step] / of_smallest[step], 2) for step in each}
@@ -48,21 +62,16 @@ def main() -> None:
         record(options.json, "whole", {"companies": companies, "search_type": options.search_type, **figures})
 
 
-def _measure(companies: int, search_type: str) -> dict[str, Any]:
+def _measure(file: Path, companies: int, search_type: str) -> dict[str, Any]:
     """Seconds by step and in all, peak MiB by step and by service, and leads loaded."""
-    folder = temporary_folder()
-    try:
-        file = catalogue(folder / "catalogue.parquet", companies)
-        request = {"countries": COUNTRIES, "lead_number": companies, "search_type": search_type}
-        provider = {"conn_type": "lead_catalog", "extra": {"path": str(file)}}
-        with airflow(provider, credits=companies * 6) as running, _watched(running) as seen:
-            run_id = running.trigger(MINING, request)
-            queued, ended = running.wait(MINING, run_id)
-            seconds, memory = _by_step(running, run_id, seen)
-            with psycopg.connect(running.stack.crm_conninfo) as conn:
-                leads = conn.execute("SELECT count(*) FROM crm_lead WHERE lead_mining_request_id > 0").fetchone()
-    finally:
-        shutil.rmtree(folder)
+    request = {"countries": COUNTRIES, "lead_number": companies, "search_type": search_type}
+    provider = {"conn_type": "lead_catalog", "extra": {"path": str(file)}}
+    with airflow(provider, credits=companies * 6) as running, _watched(running) as seen:
+        run_id = running.trigger(MINING, request)
+        queued, ended = running.wait(MINING, run_id)
+        seconds, memory = _by_step(running, run_id, seen)
+        with psycopg.connect(running.stack.crm_conninfo) as conn:
+            leads = conn.execute("SELECT count(*) FROM crm_lead WHERE lead_mining_request_id > 0").fetchone()
     seconds["in all"] = (ended - queued).total_seconds()
     return {"leads": leads and leads[0], "seconds": seconds, "peak_mib": memory}
 

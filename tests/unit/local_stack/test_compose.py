@@ -13,6 +13,7 @@ import yaml
 
 from local_stack import dotenv
 from local_stack.environment import PROJECT
+from local_stack.postgres import ROOM
 from local_stack.stack import PROVIDER_POOL
 
 FILE = PROJECT / "docker-compose.yaml"
@@ -31,6 +32,12 @@ def test_file_follows_the_compose_specification() -> None:
     result = subprocess.run(command, check=False, capture_output=True, text=True)
 
     assert result.returncode == 0, result.stdout
+
+
+def test_postgres_has_as_much_room_as_the_local_one() -> None:
+    assert SERVICES["postgres"]["command"] == " ".join(
+        ["postgres", *(f"-c {name}={value}" for name, value in ROOM.items())]
+    )
 
 
 def test_all_parts_of_airflow_are_there() -> None:
