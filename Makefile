@@ -8,7 +8,7 @@ override REQUEST := $(value REQUEST)
 export SQL REQUEST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup mine up down status psql expectations searches test pictures faults lint types walls check fixes lock clean
+.PHONY: help setup mine up down status psql expectations searches test pictures bench faults lint types walls check fixes lock clean
 
 help: ## this list
 	@echo 'make mine works on a fresh clone: it sets up all it needs.'
@@ -52,6 +52,10 @@ PICTURES := trigger-form=2-form-filled run=4-run-ended requests=20-requests-ligh
 pictures: setup ## the documents' pictures anew, as the end-to-end tests take them
 	@LEAD_MINING_SCREENSHOTS=$(CURDIR)/.local/pictures $(VENV) -m pytest -m e2e tests/e2e/test_ui.py tests/e2e/*_pages.py tests/e2e/test_searches_page.py
 	@for each in $(PICTURES); do cp ".local/pictures/$${each#*=}.png" "docs/images/$${each%%=*}.png"; done
+
+BENCH ?= floor parse start load validate deduplicate extract many whole
+bench: setup ## how fast, each beside a reference in the same run: about half an hour; BENCH="load validate" runs some
+	@set -e; for each in $(BENCH); do echo "== $$each"; $(VENV) benchmarks/$$each.py; done
 
 faults: setup ## a run killed at every point, on each kind of CRM; the database server too: about two hours
 	@LEAD_MINING_FAULTS=all $(VENV) -m pytest tests/integration/faults
