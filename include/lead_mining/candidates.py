@@ -14,6 +14,7 @@ from lead_mining.providers.base import Company, Page
 
 CHUNK = 20_000
 """Candidates that are in memory at once."""
+_KEYS_AT_ONCE = 100_000  # of those that are checked: Great Expectations takes as long for few
 
 _MOST_PARTS = 1000
 """Airflow maps a task over 1,024 at most."""
@@ -40,11 +41,12 @@ def in_parts(number: int) -> list[Part]:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A company that was extracted. `cost`: credits for it and its contacts."""
+    """A company that was extracted. `cost`: credits for it and its contacts; `position`: the provider's, from 1."""
 
     id: int
     company: Company
     cost: int
+    position: int
 
 
 @dataclass(frozen=True)
@@ -146,13 +148,16 @@ def store_retried(conn: Connection, run_id: int, companies: dict[int, Company]) 
     )
 
 
+_SELECT = "SELECT id, company::text, cost, position FROM lead_mining.candidate WHERE run_id = %s AND state = %s"
+
+
+def _read(rows: Iterable[tuple[int, str, int, int]]) -> list[Candidate]:
+    return [Candidate(id_, Company.model_validate_json(company), cost, place) for id_, company, cost, place in rows]
+
+
 def in_state(conn: Connection, run_id: int, state: str) -> list[Candidate]:
     """The run's candidates in that state, in the provider's order."""
-    rows = conn.execute(
-        "SELECT id, company, cost FROM lead_mining.candidate WHERE run_id = %s AND state = %s ORDER BY position",
-        [run_id, state],
-    )
-    return [Candidate(id_, Company.model_validate(company), cost) for id_, company, cost in rows]
+    return _read(conn.execute(f"{_SELECT} ORDER BY position", [run_id, state]))
 
 
 def in_chunks(conn: Connection, run_id: int, state: str, part: Part = WHOLE) -> Iterator[list[Candidate]]:
@@ -162,15 +167,12 @@ def in_chunks(conn: Connection, run_id: int, state: str, part: Part = WHOLE) -> 
     """
     last, more = part.first - 1, True
     while more:
-        rows = conn.execute(
-            "SELECT position, id, company, cost FROM lead_mining.candidate"
-            " WHERE run_id = %s AND state = %s AND position > %s AND position <= %s ORDER BY position LIMIT %s",
-            [run_id, state, last, part.last, CHUNK],
-        ).fetchall()
-        if rows:
-            yield [Candidate(id_, Company.model_validate(company), cost) for _, id_, company, cost in rows]
-            last = rows[-1][0]
-        more = len(rows) == CHUNK
+        next_ones = f"{_SELECT} AND position > %s AND position <= %s ORDER BY position LIMIT %s"
+        chunk = _read(conn.execute(next_ones, [run_id, state, last, part.last, CHUNK]))
+        if chunk:
+            last = chunk[-1].position
+            yield chunk
+        more = len(chunk) == CHUNK
 
 
 def set_state(conn: Connection, ids: Iterable[int], state: str) -> None:
@@ -182,6 +184,15 @@ def move(conn: Connection, run_id: int, from_state: str, to_state: str) -> int:
     return conn.execute(
         "UPDATE lead_mining.candidate SET state = %s WHERE run_id = %s AND state = %s", [to_state, run_id, from_state]
     ).rowcount
+
+
+def turn_down(conn: Connection, run_id: int, step: str, rule: str) -> None:
+    """All of the run's candidates that the step's rejections by a rule are of are rejected."""
+    conn.execute(
+        "UPDATE lead_mining.candidate AS c SET state = 'rejected' FROM lead_mining.rejection AS r WHERE r.run_id = %s"
+        " AND r.step = %s AND r.rule = %s AND r.severity = 'reject' AND c.id = r.candidate_id",
+        [run_id, step, rule],
+    )
 
 
 def set_companies(conn: Connection, companies: dict[int, Company]) -> None:
@@ -262,15 +273,28 @@ def count_rejections(conn: Connection, run_id: int, step: str, part: Part = WHOL
     ).fetchall()
 
 
-def keys_of(conn: Connection, run_id: int, state: str, part: int = 0, parts: int = 1) -> list[tuple[int, str, str]]:
-    """(candidate id, kind, value) of the keys of the run's candidates in that state; of so many parts, each of which
-    has all bearers of a key, one."""
-    return conn.execute(
-        "SELECT k.candidate_id, k.kind, k.value FROM lead_mining.candidate_key AS k"
-        " JOIN lead_mining.candidate AS c ON c.id = k.candidate_id WHERE c.run_id = %s AND c.state = %s"
-        " AND abs(hashtextextended(k.value, 0) %% %s) = %s",
-        [run_id, state, parts, part],
-    ).fetchall()
+def keys_in_parts(conn: Connection, run_id: int, state: str) -> Iterator[list[tuple[int, str, str]]]:
+    """(candidate id, kind, value) of the keys of the run's candidates in that state, sorted by kind and value, some
+    thousands at a time; all bearers of a key are in one part. To be called in a transaction."""
+    with conn.cursor("keys") as cursor:  # the server's
+        cursor.execute(
+            "SELECT k.candidate_id, k.kind, k.value FROM lead_mining.candidate_key AS k"
+            " JOIN lead_mining.candidate AS c ON c.id = k.candidate_id WHERE c.run_id = %s AND c.state = %s"
+            " ORDER BY k.kind, k.value, k.candidate_id",
+            [run_id, state],
+        )
+        part: list[tuple[int, str, str]] = []
+        while rows := cursor.fetchmany(_KEYS_AT_ONCE):
+            part += rows
+            complete = len(part) if len(rows) < _KEYS_AT_ONCE else _before_last_key(part)
+            if complete:
+                yield part[:complete]
+            part = part[complete:]
+
+
+def _before_last_key(rows: Sequence[tuple[int, str, str]]) -> int:
+    """How many rows come before those of the last key, of which more may follow."""
+    return next((place for place in range(len(rows), 0, -1) if rows[place - 1][1:] != rows[-1][1:]), 0)
 
 
 def of_leads(conn: Connection, lead_ids: Sequence[int]) -> dict[int, int]:

@@ -6,8 +6,9 @@ The steps `validate`, `deduplicate` and `load_leads` put these together; `net_ne
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from psycopg import Connection
@@ -16,8 +17,9 @@ from lead_mining import candidates, runs
 from lead_mining.candidates import Candidate, Rejection
 from lead_mining.crm.values import lead_values
 from lead_mining.matching import crm_index, duplicates, keys, lookalikes
+from lead_mining.matching.duplicates import Duplicate
+from lead_mining.matching.lookalikes import Lookalike
 from lead_mining.privacy import suppression
-from lead_mining.privacy.suppression import Suppressed
 from lead_mining.providers.base import Company
 from lead_mining.runs import Run, StepResult
 
@@ -72,19 +74,63 @@ def apply_failures(
     }
 
 
-def reject_suppressed(conn: Connection, run_id: int, state: str, step: str) -> StepResult:
-    """Turn down suppressed companies, and take suppressed people out of the others, without a word about who it was."""
-    totals: Counter[str] = Counter(suppressed=0, people_suppressed=0)
-    for chunk in candidates.in_chunks(conn, run_id, state):
-        companies = {c.id: c.company for c in chunk}
-        if found := suppression.find_suppressed(conn, list(companies.items())):
-            totals.update(_suppress(conn, run_id, companies, found, step))
+def reject_known(conn: Connection, run: Run) -> StepResult:
+    """Turn down what is suppressed, known or may well be known of the valid candidates, and accept the others.
+
+    A chunk of them is read once, and is in memory alone; `find_lookalikes` says how it is compared with those before.
+    """
+    totals: Counter[str] = Counter(suppressed=0, people_suppressed=0, duplicates=0, possible_duplicates=0)
+    new = _certainly_new(conn, run, "valid", "deduplicate", totals)
+    alike = lookalikes.find_lookalikes(conn, run.id, (list(companies.items()) for companies in new))
+    while some := list(islice(alike, candidates.CHUNK)):
+        _judge_lookalikes(conn, run, some)
+        totals["possible_duplicates"] += len(some)
+    # Only now: who shares a key with one of them is a duplicate all the same.
+    candidates.turn_down(conn, run.id, "deduplicate", _POSSIBLE)
+    return {"accepted": candidates.move(conn, run.id, "valid", "accepted"), **totals}
+
+
+def reject_certain(conn: Connection, run: Run, state: str, step: str) -> StepResult:
+    """Turn down what is suppressed or certainly known of the candidates in `state`; returns how many."""
+    totals: Counter[str] = Counter(suppressed=0, people_suppressed=0, duplicates=0)
+    for _ in _certainly_new(conn, run, state, step, totals):
+        pass
     return dict(totals)
 
 
-def _suppress(
-    conn: Connection, run_id: int, companies: Mapping[int, Company], found: Sequence[Suppressed], step: str
-) -> dict[str, int]:
+def _certainly_new(
+    conn: Connection, run: Run, state: str, step: str, totals: Counter[str]
+) -> Iterator[dict[int, Company]]:
+    """Chunk by chunk, turn down suppressed companies and certain duplicates; yields the companies that are left."""
+    # The plans are many small look-ups into indexes, costly by estimate: PostgreSQL would compile them for seconds.
+    conn.execute("SET LOCAL jit = off")
+    passed: set[int] = set()
+    first = 1
+    for chunk in candidates.in_chunks(conn, run.id, state):
+        companies = _without_suppressed(conn, run.id, {c.id: c.company for c in chunk}, step, totals)
+        found = duplicates.find_duplicates(conn, run.id, state, first, chunk[-1].position, passed)
+        first = chunk[-1].position + 1
+        # Whom a person overruled knew of the CRM's record, not of another company in the same run.
+        overruled = {
+            d.candidate_id
+            for d in found
+            if f"duplicate_{d.kind}" in run.overruled and not d.duplicate_of.startswith("candidate")
+        }
+        rejected = {d.candidate_id for d in found} - overruled
+        _reject_duplicates(conn, run.id, step, found, overruled)
+        candidates.set_state(conn, rejected, "rejected")
+        passed |= overruled
+        totals["duplicates"] += len(rejected)
+        yield {id_: company for id_, company in companies.items() if id_ not in rejected}
+
+
+def _without_suppressed(
+    conn: Connection, run_id: int, companies: Mapping[int, Company], step: str, totals: Counter[str]
+) -> Mapping[int, Company]:
+    """Turn down suppressed companies, and take suppressed people out of the others, without a word about who it was."""
+    found = suppression.find_suppressed(conn, list(companies.items()))
+    if not found:
+        return companies
     candidates.reject(
         conn,
         run_id,
@@ -104,33 +150,22 @@ def _suppress(
     for s in found:
         if s.contact_index is not None:
             people[s.candidate_id].add(s.contact_index)
-    left = {id_: companies[id_].without_contacts(indexes) for id_, indexes in people.items()}
-    candidates.set_companies(conn, left)
-    duplicates.forget_keys(conn, left)
-    duplicates.store_keys(conn, ((id_, key) for id_, company in left.items() for key in keys.match_keys(company)))
+    changed = {id_: companies[id_].without_contacts(indexes) for id_, indexes in people.items()}
+    candidates.set_companies(conn, changed)
+    duplicates.forget_keys(conn, changed)
+    duplicates.store_keys(conn, ((id_, key) for id_, company in changed.items() for key in keys.match_keys(company)))
     rejected = {s.candidate_id for s in found if s.contact_index is None}
     candidates.set_state(conn, rejected, "rejected")
-    return {"suppressed": len(rejected), "people_suppressed": sum(map(len, people.values()))}
+    totals.update(suppressed=len(rejected), people_suppressed=sum(map(len, people.values())))
+    return {id_: company for id_, company in {**companies, **changed}.items() if id_ not in rejected}
 
 
-def refresh_crm_index(conn: Connection) -> None:
-    """Bring what is known of the CRM into step with it."""
-    with runs.indexing_alone(conn):
-        crm_index.refresh(conn)
-
-
-def reject_duplicates(conn: Connection, run: Run, state: str, step: str) -> int:
-    """Turn down certain duplicates, but for those that a person overruled; returns how many."""
-    found = duplicates.find_duplicates(conn, run.id, state)
-    # Whom a person overruled knew of the CRM's record, not of another company in the same run.
-    overruled = {
-        d.candidate_id
-        for d in found
-        if f"duplicate_{d.kind}" in run.overruled and not d.duplicate_of.startswith("candidate")
-    }
+def _reject_duplicates(
+    conn: Connection, run_id: int, step: str, found: Iterable[Duplicate], overruled: Collection[int]
+) -> None:
     candidates.reject(
         conn,
-        run.id,
+        run_id,
         (
             Rejection(
                 step,
@@ -144,36 +179,36 @@ def reject_duplicates(conn: Connection, run: Run, state: str, step: str) -> int:
             for d in found
         ),
     )
-    ids = {d.candidate_id for d in found} - overruled
-    candidates.set_state(conn, ids, "rejected")
-    return len(ids)
 
 
-def judge_lookalikes(conn: Connection, run: Run) -> int:
-    """Turn down what may well be known, or, if the request says so, let it pass with a warning."""
-    valid = ([(c.id, c.company) for c in chunk] for chunk in candidates.in_chunks(conn, run.id, "valid"))
-    found = sorted(lookalikes.find_lookalikes(conn, run.id, valid), key=lambda like: like.candidate_id)
-    overruled = "possible_duplicate" in run.overruled or run.mining_request.on_possible_duplicate == "load"
-    severity = "warn" if overruled else "reject"
+_POSSIBLE = "possible_duplicate"
+
+
+def _judge_lookalikes(conn: Connection, run: Run, alike: Iterable[Lookalike]) -> None:
+    """Reject what may well be known, or, if the request says so, let it pass with a warning."""
+    overruled = _POSSIBLE in run.overruled or run.mining_request.on_possible_duplicate == "load"
     candidates.reject(
         conn,
         run.id,
         (
             Rejection(
                 "deduplicate",
-                "possible_duplicate",
+                _POSSIBLE,
                 like.candidate_id,
                 field="name",
                 value=f"{like.probability:.0%} likely: {like.why}",
-                severity=severity,
+                severity="warn" if overruled else "reject",
                 duplicate_of=like.duplicate_of,
             )
-            for like in found
+            for like in alike
         ),
     )
-    if severity == "reject":
-        candidates.set_state(conn, (like.candidate_id for like in found), "rejected")
-    return len(found)
+
+
+def refresh_crm_index(conn: Connection) -> None:
+    """Bring what is known of the CRM into step with it."""
+    with runs.indexing_alone(conn):
+        crm_index.refresh(conn)
 
 
 def net_new(conn: Connection, run: Run) -> int:
@@ -185,7 +220,4 @@ def net_new(conn: Connection, run: Run) -> int:
         for extracted in candidates.in_chunks(conn, run.id, "extracted"):
             failures = checks.find_failures([(c.id, c.company) for c in extracted], run.mining_request, lead_of)
             apply_failures(conn, run, extracted, failures)
-        reject_suppressed(conn, run.id, "valid", "deduplicate")
-        reject_duplicates(conn, run, "valid", "deduplicate")
-        judge_lookalikes(conn, run)
-        return candidates.move(conn, run.id, "valid", "accepted")
+        return int(reject_known(conn, run)["accepted"])

@@ -275,16 +275,10 @@ def deduplicate(conn: Connection, run_id: int) -> StepResult:
         if not step.done:
             judging.refresh_crm_index(conn)
             with conn.transaction():
-                run = runs.get(conn, run_id)
-                suppressed = judging.reject_suppressed(conn, run_id, "valid", "deduplicate")
-                duplicate = judging.reject_duplicates(conn, run, "valid", "deduplicate")
-                possible = judging.judge_lookalikes(conn, run)
-                accepted = candidates.move(conn, run_id, "valid", "accepted")
-                parts = accepted // candidates.CHUNK + 1
-                for part in range(parts):
-                    checks.check_survivors(candidates.keys_of(conn, run_id, "accepted", part, parts))
-                found = {"accepted": accepted, "duplicates": duplicate, "possible_duplicates": possible}
-                step.finish(found | suppressed)
+                found = judging.reject_known(conn, runs.get(conn, run_id))
+                for keys in candidates.keys_in_parts(conn, run_id, "accepted"):
+                    checks.check_survivors(keys)
+                step.finish(found)
     return step.result
 
 
@@ -347,8 +341,7 @@ def load_leads(conn: Connection, run_id: int) -> StepResult:
 
 
 def _load(conn: Connection, run: Run) -> StepResult:
-    judging.reject_suppressed(conn, run.id, "accepted", "load_leads")
-    late = judging.reject_duplicates(conn, run, "accepted", "load_leads")
+    late = judging.reject_certain(conn, run, "accepted", "load_leads")["duplicates"]
     accepted = candidates.in_state(conn, run.id, "accepted")
     notices: list[str] = []
     cost = sum(c.cost for c in accepted)

@@ -698,3 +698,18 @@ LEFT JOIN lead_mining.hold h ON h.id = coalesce(t.hold_id, t.id)
 LEFT JOIN lead_mining.candidate c ON c.id = t.candidate_id
 LEFT JOIN lead_mining.run r ON r.id = coalesce(h.run_id, c.run_id);
 $migration$);
+
+CALL pg_temp.apply_migration(11, '0011_near_companies.sql', $migration$
+-- Companies are looked up by a block of their name and what may make two of them one, so that those that share the block
+-- alone are never read. What has a domain is no other domain's: such pairs are told apart by whether there is one.
+
+DROP INDEX lead_mining.known_company_by_block_1, lead_mining.known_company_by_block_2;
+CREATE INDEX known_company_by_block_1_city ON lead_mining.known_company (block_1, (domain IS NULL), city)
+    WHERE block_1 IS NOT NULL;
+CREATE INDEX known_company_by_block_1_zip ON lead_mining.known_company (block_1, (domain IS NULL), zip)
+    WHERE block_1 IS NOT NULL;
+CREATE INDEX known_company_by_block_2_city ON lead_mining.known_company (block_2, (domain IS NULL), city)
+    WHERE block_2 IS NOT NULL;
+CREATE INDEX known_company_by_block_2_zip ON lead_mining.known_company (block_2, (domain IS NULL), zip)
+    WHERE block_2 IS NOT NULL;
+$migration$);

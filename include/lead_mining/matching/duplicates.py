@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -52,7 +52,7 @@ def forget_keys(conn: Connection, candidate_ids: Iterable[int]) -> None:
 _KEYS = """
     SELECT c.id AS candidate_id, c.position, k.kind, k.value
     FROM lead_mining.candidate c JOIN lead_mining.candidate_key k ON k.candidate_id = c.id
-    WHERE c.run_id = %(run_id)s AND c.state = %(state)s
+    WHERE c.run_id = %(run_id)s AND c.state = %(state)s AND c.position BETWEEN %(first)s AND %(last)s
 """
 # What a key leads to is looked up once, however many candidates have it; LATERAL and LIMIT make that a look into an
 # index, whatever the planner knows of a batch that was stored just now.
@@ -109,41 +109,64 @@ JOIN lead_mining.run r ON r.id = b.run_id
 ORDER BY k.candidate_id, b.state DESC, array_position(%(kinds)s::text[], k.kind), b.id, k.value
 """
 
+# The bearer among those before `first`, of which none but the first was kept, is looked up in the same way.
 _SHARED = f"""
-SELECT candidate_id, kind, value
+SELECT candidate_id, kind, value, bearer
 FROM (
-    SELECT k.*, count(*) OVER (PARTITION BY kind, value) AS sharers
+    SELECT k.*, count(*) OVER (PARTITION BY kind, value) AS sharers, earlier.bearer
     FROM ({_KEYS}) k LEFT JOIN unnest(%(known)s::bigint[]) AS known (id) ON known.id = k.candidate_id
+    LEFT JOIN LATERAL (
+        SELECT b.id AS bearer
+        FROM lead_mining.candidate_key other
+        JOIN lead_mining.candidate b ON b.id = other.candidate_id AND b.run_id = %(run_id)s
+            AND b.state = %(state)s AND b.position < %(first)s AND b.id <> ALL (%(passed)s::bigint[])
+        WHERE %(first)s > 1 AND other.kind = k.kind AND other.value = k.value
+        LIMIT 1
+    ) earlier ON true
     WHERE known.id IS NULL
 ) k
-WHERE sharers > 1
+WHERE sharers > 1 OR bearer IS NOT NULL
 ORDER BY position, array_position(%(kinds)s::text[], kind), value
 """
 
+_LAST_POSITION = (1 << 31) - 1
 
-def find_duplicates(conn: Connection, run_id: int, state: str) -> list[Duplicate]:
-    """The duplicates among the run's candidates in `state`, in the order of their ids.
+
+def find_duplicates(
+    conn: Connection,
+    run_id: int,
+    state: str,
+    first: int = 1,
+    last: int = _LAST_POSITION,
+    passed: Collection[int] = (),
+) -> list[Duplicate]:
+    """The duplicates among the run's candidates in `state`, from one position to another, in the order of their ids.
 
     A candidate is a duplicate if it shares a key (1) with a lead or partner of the CRM, archived or not, that this run
     has not loaded itself; else (2) with a candidate that another run has loaded, even if its lead is gone, or, among
     `valid` ones, that another run holds credits for at this moment; else (3) with an earlier candidate of this run, in
-    the provider's order, that is itself no duplicate. The same data gives the same answer. Reads only; the CRM as of
-    the last `crm_index.refresh`.
+    the provider's order, that is itself no duplicate. Of those before `first` these are the ones still in `state`, but
+    for `passed`: duplicates that were let pass. The same data gives the same answer. Reads only; the CRM as of the last
+    `crm_index.refresh`.
     """
-    parameters = {"run_id": run_id, "state": state, "kinds": list(KINDS)}
+    parameters = {"run_id": run_id, "state": state, "kinds": list(KINDS), "first": first, "last": last}
     rows = conn.execute(_BY_OTHERS, parameters).fetchall() + conn.execute(_IN_CRM.encode(), parameters).fetchall()
     found = {row[0]: Duplicate(*row) for row in rows}  # what the CRM says comes last and holds
-    found |= {d.candidate_id: d for d in _within_batch(conn, parameters | {"known": list(found)})}
+    found |= {
+        d.candidate_id: d for d in _within_batch(conn, parameters | {"known": list(found), "passed": list(passed)})
+    }
     return [found[candidate_id] for candidate_id in sorted(found)]
 
 
 def _within_batch(conn: Connection, parameters: dict[str, Any]) -> Iterator[Duplicate]:
     """Later candidates that share a key with a survivor. Only keys that several candidates have are read."""
-    owners: dict[Key, int] = {}
+    bearers: dict[Key, int] = {}
     rows = conn.execute(_SHARED, parameters)
     for candidate_id, group in groupby(rows, key=itemgetter(0)):
-        keys: list[Key] = [(kind, value) for _, kind, value in group]
-        if shared := next((key for key in keys if key in owners), None):
-            yield Duplicate(candidate_id, *shared, f"candidate {owners[shared]}")
+        keys: dict[Key, int | None] = {
+            (kind, value): bearers.get((kind, value), earlier) for _, kind, value, earlier in group
+        }
+        if shared := next((key for key, bearer in keys.items() if bearer is not None), None):
+            yield Duplicate(candidate_id, *shared, f"candidate {keys[shared]}")
         else:
-            owners |= dict.fromkeys(keys, candidate_id)
+            bearers |= dict.fromkeys(keys, candidate_id)

@@ -1,34 +1,28 @@
 """Possible duplicates: companies without a key in common whose names and places make it likely that they are one.
 
-A person decides, or the param `on_possible_duplicate`. Only names that share a block are compared (`names.blocks`);
-companies with domains of their own that differ are two, whatever their names.
+A person decides, or the param `on_possible_duplicate`. Only companies that are `near` one another are compared, each
+candidate with the CRM and with the earlier ones of its batch; those without a name are like nobody.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from psycopg import Connection
+from psycopg.types.json import Jsonb
 
 from lead_mining.identifiers import e164, registered_domain
+from lead_mining.matching import near
 from lead_mining.matching.crm_index import name_blocks
-from lead_mining.matching.likeness import (
-    FEATURES,
-    Profile,
-    describe,
-    model,
-    normalised_place,
-    normalised_zip,
-    places_must_reach,
-    probability,
-)
+from lead_mining.matching.likeness import Profile, describe, model, normalised_place, normalised_zip, probability
 from lead_mining.matching.names import words
+from lead_mining.matching.near import Place, Placed
 from lead_mining.providers.base import Company
 
-_AT_ONCE = 5_000  # candidates that are compared with the CRM in one statement
+_AT_ONCE = 20_000  # candidates that are compared with the CRM in one statement
 
 
 @dataclass(frozen=True)
@@ -49,58 +43,45 @@ class _Near(NamedTuple):
     likely: float
     profile: Profile
 
+    @classmethod
+    def of(cls, record_model: str, record_id: int, mine: Profile, theirs: Profile) -> _Near:
+        return cls(record_model, record_id, probability(mine, theirs), theirs)
+
     def beats(self, other: _Near | None) -> bool:
         """Likelier than the other; of equals, the first."""
         if self.likely < model().likely:
             return False
         return other is None or (-self.likely, *self[:2]) < (-other.likely, *other[:2])
 
-    def of(self, candidate_id: int, mine: Profile) -> Lookalike:
+    def as_lookalike(self, candidate_id: int, mine: Profile) -> Lookalike:
         why = describe(mine, self.profile)
         return Lookalike(candidate_id, f"{self.model} {self.record_id}", round(self.likely, 3), why)
 
 
-# Of the pairs that share a block, those whose places do not rule it out: fields that both have count as in the model.
-# The index holds these fields; OFFSET 0 keeps the planner from reading the rows before they are needed.
-_NEAR = """
-SELECT near.candidate_id, k.model, k.record_id, k.name, near.country, k.city, k.zip, k.domain, k.phone
-FROM (
-    SELECT b.candidate_id, b.country, k.model, k.record_id
-    FROM unnest(%(candidates)s::bigint[], %(blocks)s::text[], %(country)s::text[], %(city)s::bigint[],
-                %(zip)s::bigint[], %(domain)s::bigint[], %(phone)s::bigint[])
-         AS b (candidate_id, block, country, city, zip, domain, phone)
-    JOIN lead_mining.known_company k ON k.{column} = hashtextextended(b.block, 0)
-    WHERE {evidence} >= %(needed)s
-    OFFSET 0
-) near
-JOIN lead_mining.known_company k ON k.model = near.model AND k.record_id = near.record_id
-WHERE CASE k.model
+_IN_CRM = (
+    near.near_in("lead_mining.known_company")
+    + """
+AND CASE k.model
     WHEN 'crm.lead' THEN EXISTS (SELECT FROM crm_lead l WHERE l.id = k.record_id) AND NOT EXISTS (
         SELECT FROM lead_mining.candidate own WHERE own.run_id = %(run_id)s AND own.lead_id = k.record_id)
     ELSE EXISTS (SELECT FROM res_partner p WHERE p.id = k.record_id) END
 """
-_HASHED = ("city", "zip", "domain", "phone")
-_EVIDENCE = "CASE WHEN b.country IS NULL THEN 0 ELSE %(same country)s END + " + " + ".join(
-    f"CASE k.{field} = b.{field} WHEN true THEN %(same {field})s WHEN false THEN %(other {field})s ELSE 0 END"
-    for field in _HASHED
 )
 
-# The same among earlier candidates of the batch, but for those that were turned down.
+# What `known_company` is to the CRM, of earlier candidates of the batch, but for those that were turned down.
 _BATCH = """
 CREATE TEMPORARY TABLE batch_company (
-    candidate_id bigint, name text, city bigint, zip bigint, domain bigint, phone bigint, block_1 text, block_2 text
+    model text DEFAULT 'candidate', record_id bigint, name text, city bigint, zip bigint, domain bigint, phone bigint,
+    block_1 bigint, block_2 bigint
 ) ON COMMIT DROP;
-CREATE INDEX ON batch_company (block_1);
-CREATE INDEX ON batch_company (block_2)
+CREATE INDEX ON batch_company (block_1, (domain IS NULL), city);
+CREATE INDEX ON batch_company (block_1, (domain IS NULL), zip);
+CREATE INDEX ON batch_company (block_2, (domain IS NULL), city);
+CREATE INDEX ON batch_company (block_2, (domain IS NULL), zip);
+CREATE INDEX ON batch_company (domain) WHERE domain IS NOT NULL;
+CREATE INDEX ON batch_company (phone) WHERE phone IS NOT NULL
 """
-_NEAR_IN_BATCH = """
-SELECT b.candidate_id, 'candidate', k.candidate_id, k.name, b.country, k.city, k.zip, k.domain, k.phone
-FROM unnest(%(candidates)s::bigint[], %(blocks)s::text[], %(country)s::text[], %(city)s::bigint[],
-            %(zip)s::bigint[], %(domain)s::bigint[], %(phone)s::bigint[])
-     AS b (candidate_id, block, country, city, zip, domain, phone)
-JOIN batch_company k ON k.{column} = b.block
-WHERE {evidence} >= %(needed)s
-"""
+_IN_BATCH = near.near_in("batch_company")
 
 
 def find_lookalikes(
@@ -109,35 +90,37 @@ def find_lookalikes(
     """The candidates, given as (id, company) in the provider's order, that are like a company of the CRM or like an
     earlier one of them that is not itself like another: the likeliest, from the model's threshold on.
 
-    To be called in a transaction. Reads only; the CRM as of the last `crm_index.refresh`.
+    To be called in a transaction, of which no more than a chunk is in memory. Reads only; the CRM as of the last
+    `crm_index.refresh`.
     """
-    conn.execute(_BATCH)
+    kept: dict[int, Placed] = {}
     earlier = False
-    for chunk in chunks:
-        for first in range(0, len(chunk), _AT_ONCE):
-            batch = _hashed(conn, {id_: profile(company) for id_, company in chunk[first : first + _AT_ONCE]})
-            # None: the CRM does not say of all in which country they are.
-            in_crm = _nearest(conn, _NEAR, batch, lambda country: {country, None}, run_id=run_id)
-            in_batch = _nearest(conn, _NEAR_IN_BATCH, batch, lambda country: {country}) if earlier else {}
-            kept: dict[int, Profile] = {}
-            by_block: dict[str, list[int]] = defaultdict(list)
-            for candidate_id, mine in batch.items():
-                near = in_crm.get(candidate_id)
-                own_blocks = name_blocks(mine.name, mine.country or "")
-                if near is None:
-                    near = in_batch.get(candidate_id)
-                    for other in (other for block in own_blocks for other in by_block[block]):
-                        this = _Near("candidate", other, probability(mine, kept[other]), kept[other])
-                        near = this if this.beats(near) else near
-                if near:
-                    yield near.of(candidate_id, mine)
-                    continue
-                kept[candidate_id] = mine
-                for block in own_blocks:
-                    by_block[block].append(candidate_id)
+    for part in (chunk[first : first + _AT_ONCE] for chunk in chunks for first in range(0, len(chunk), _AT_ONCE)):
+        if kept:
+            if not earlier:
+                conn.execute(_BATCH)
             _remember(conn, kept)
             earlier = True
-    conn.execute("DROP TABLE batch_company")
+        batch = _placed(conn, {id_: profile(company) for id_, company in part})
+        in_crm = _nearest(conn, _IN_CRM, batch, anywhere=True, run_id=run_id)
+        in_batch = _nearest(conn, _IN_BATCH, batch) if earlier else {}
+        kept = {}
+        filed: dict[Place, list[int]] = defaultdict(list)
+        for candidate_id, mine in batch.items():
+            near_mine = in_crm.get(candidate_id)
+            if near_mine is None:
+                near_mine = in_batch.get(candidate_id)
+                for other in dict.fromkeys(other for place in near.looks_under(mine) for other in filed.get(place, ())):
+                    this = _Near.of("candidate", other, mine.profile, kept[other].profile)
+                    near_mine = this if this.beats(near_mine) else near_mine
+            if near_mine:
+                yield near_mine.as_lookalike(candidate_id, mine.profile)
+                continue
+            kept[candidate_id] = mine
+            for place in near.filed_under(mine):
+                filed[place].append(candidate_id)
+    if earlier:
+        conn.execute("DROP TABLE batch_company")
 
 
 def profile(company: Company) -> Profile:
@@ -153,62 +136,63 @@ def profile(company: Company) -> Profile:
     )
 
 
-def _hashed(conn: Connection, profiles: dict[int, Profile]) -> dict[int, Profile]:
+def _placed(conn: Connection, profiles: Mapping[int, Profile]) -> dict[int, Placed]:
     """The profiles with hashes in the place of values, as `known_company` has them."""
-    values = {getattr(mine, field) for mine in profiles.values() for field in _HASHED}
-    hashes: dict[object, object] = dict(
-        conn.execute("SELECT v, hashtextextended(v, 0) FROM unnest(%s::text[]) AS v", [list(values)]).fetchall()
-    )
-    return {
-        id_: Profile(mine.name, mine.country, *(hashes.get(getattr(mine, field)) for field in _HASHED))
+    texts = {
+        id_: (*mine[2:], *name_blocks(mine.name, mine.country or ""), *name_blocks(mine.name, ""))
         for id_, mine in profiles.items()
     }
-
-
-def _nearest(
-    conn: Connection,
-    query: str,
-    batch: dict[int, Profile],
-    countries: Callable[[str | None], set[str | None]],
-    **more: object,
-) -> dict[int, _Near]:
-    """By candidate, the likeliest of what the query finds by the blocks of its name in the countries of its own."""
-    probed = [
-        (candidate_id, mine, country, block)
-        for candidate_id, mine in batch.items()
-        for country in countries(mine.country)
-        for block in name_blocks(mine.name, country or "")
-    ]
-    parameters = {
-        "candidates": [candidate_id for candidate_id, *_ in probed],
-        "country": [country for _, _, country, _ in probed],
-        "blocks": [block for *_, block in probed],
-        **{field: [getattr(mine, field) for _, mine, _, _ in probed] for field in _HASHED},
-        "needed": places_must_reach(),
-        **dict(zip(FEATURES, model().weights, strict=True)),
-    }
-    found: dict[int, _Near] = {}
-    for column in ("block_1", "block_2"):
-        text = query.format(column=column, evidence=_EVIDENCE).encode()
-        with conn.transaction(), conn.cursor(f"near_{column}") as cursor:  # the server's: memory does not grow with it
-            cursor.itersize = 10_000
-            for candidate_id, record_model, record_id, name, *places in cursor.execute(text, parameters | more):
-                mine, theirs = batch[candidate_id], Profile(tuple(name.split()), *places)
-                near = _Near(record_model, record_id, probability(mine, theirs), theirs)
-                if near.beats(found.get(candidate_id)):
-                    found[candidate_id] = near
+    hashes = _hashes(conn, {text for own in texts.values() for text in own if text is not None})
+    found = {}
+    for id_, mine in profiles.items():
+        places, blocks = texts[id_][:4], [hashes[text] for text in texts[id_][4:]]
+        hashed = Profile(mine.name, mine.country, *map(hashes.get, places))
+        found[id_] = Placed(hashed, tuple(blocks[:2]), tuple(blocks[2:]))
     return found
 
 
-def _remember(conn: Connection, batch: dict[int, Profile]) -> None:
+def _hashes(conn: Connection, texts: Collection[object]) -> dict[object, int]:
+    """PostgreSQL's own. As JSON, both ways: psycopg takes many times as long for arrays of so many texts."""
+    row = conn.execute(
+        "SELECT jsonb_agg(hashtextextended(text, 0) ORDER BY place)"
+        " FROM jsonb_array_elements_text(%s) WITH ORDINALITY AS t (text, place)",
+        [Jsonb(ordered := list(texts))],
+    ).fetchone()
+    return dict(zip(ordered, row[0] if row and row[0] else (), strict=True))
+
+
+def _nearest(
+    conn: Connection, query: str, batch: Mapping[int, Placed], *, anywhere: bool = False, **more: object
+) -> dict[int, _Near]:
+    """By candidate, the likeliest of what the query finds near it in its country or, `anywhere`, in none."""
+    asked = [(id_, mine, mine.profile.country is not None, mine.blocks) for id_, mine in batch.items() if mine.blocks]
+    if anywhere:
+        asked += [(id_, mine, False, mine.blocks_nowhere) for id_, mine, in_country, _ in asked if in_country]
+    if not asked:
+        return {}
+    rows = ((id_, int(in_country), *blocks, *mine.profile[2:]) for id_, mine, in_country, blocks in asked)
+    parameters = {**near.asked_for(rows), **more}
+    found: dict[int, _Near] = {}
+    with conn.transaction(), conn.cursor("near") as cursor:  # the server's: memory does not grow with it
+        cursor.itersize = 10_000
+        cursor.execute(query.encode(), parameters)
+        for candidate_id, in_country, record_model, record_id, name, *places in cursor:
+            mine = batch[candidate_id].profile
+            theirs = Profile(tuple(name.split()), mine.country if in_country else None, *places)
+            this = _Near.of(record_model, record_id, mine, theirs)
+            if this.beats(found.get(candidate_id)):
+                found[candidate_id] = this
+    return found
+
+
+def _remember(conn: Connection, kept: Mapping[int, Placed]) -> None:
     """For comparison with later ones; who has no name cannot be compared."""
     with (
         conn.cursor() as cursor,
         cursor.copy(
-            "COPY batch_company (candidate_id, name, city, zip, domain, phone, block_1, block_2) FROM STDIN"
+            "COPY batch_company (record_id, name, city, zip, domain, phone, block_1, block_2) FROM STDIN"
         ) as copy,
     ):
-        for candidate_id, mine in batch.items():
-            if mine.name:
-                own_blocks = name_blocks(mine.name, mine.country or "")
-                copy.write_row((candidate_id, " ".join(mine.name), *mine[2:], *own_blocks))
+        for candidate_id, (mine, blocks, _) in kept.items():
+            if blocks:
+                copy.write_row((candidate_id, " ".join(mine.name), *mine[2:], *blocks))
