@@ -290,6 +290,8 @@ def keys_in_parts(conn: Connection, run_id: int, state: str) -> Iterator[list[tu
             if complete:
                 yield part[:complete]
             part = part[complete:]
+        if part:
+            yield part
 
 
 def _before_last_key(rows: Sequence[tuple[int, str, str]]) -> int:

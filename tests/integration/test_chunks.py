@@ -59,15 +59,3 @@ def test_chunks_come_to_the_same(
         (10, "domain_is_not_free_mail"),
         (13, "possible_duplicate"),
     }
-
-
-def test_keys_fall_into_parts_with_all_their_bearers(conn: psycopg.Connection, tmp_path: Path) -> None:
-    mined(conn, tmp_path, 12)
-    (run_id,) = conn.execute("SELECT max(id) FROM lead_mining.run").fetchone()
-    whole = sorted(candidates.keys_of(conn, run_id, "accepted"))
-    parts = [candidates.keys_of(conn, run_id, "accepted", part, 3) for part in range(3)]
-    assert sorted(key for part in parts for key in part) == whole
-    values = [{key[1:] for key in part} for part in parts]
-    assert not values[0] & values[1]
-    assert not values[0] & values[2]
-    assert not values[1] & values[2]

@@ -102,8 +102,9 @@ WHERE {_EVIDENCE} >= %(needed)s
 
 
 def asked_for(rows: Iterable[Sequence[object]]) -> dict[str, object]:
-    """The parameters of the query: each row (there is one at least) a candidate's id, 1 where the blocks are those of its country and else 0,
-    its two blocks, and its city, zip, domain and phone."""
+    """The parameters of the query. Each row, of which there is one at least, has a candidate's id, 1 where the blocks
+    are those of its country and else 0, its two blocks, and its city, zip, domain and phone.
+    """
     # Arrays as text: psycopg takes many times as long for lists of so many numbers.
     arrays = (
         "{" + ",".join("NULL" if value is None else str(value) for value in column) + "}"
