@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from psycopg import Connection
 
@@ -25,6 +25,19 @@ class Duplicate:
     kind: KeyKind
     value: str
     duplicate_of: str
+
+
+class Part(NamedTuple):
+    """Candidates of a run that are judged at once: their first and last position, and their least and greatest id."""
+
+    first: int
+    last: int
+    least: int
+    greatest: int
+
+
+WHOLE: Final = Part(1, (1 << 31) - 1, 1, (1 << 63) - 1)
+"""All candidates of a run."""
 
 
 def store_keys(conn: Connection, keys: Iterable[tuple[int, Key]]) -> None:
@@ -49,10 +62,12 @@ def forget_keys(conn: Connection, candidate_ids: Iterable[int]) -> None:
     conn.execute("DELETE FROM lead_mining.candidate_key WHERE candidate_id = ANY(%s)", [list(candidate_ids)])
 
 
+# Between ids, so that keys of other candidates are not read.
 _KEYS = """
     SELECT c.id AS candidate_id, c.position, k.kind, k.value
     FROM lead_mining.candidate c JOIN lead_mining.candidate_key k ON k.candidate_id = c.id
     WHERE c.run_id = %(run_id)s AND c.state = %(state)s AND c.position BETWEEN %(first)s AND %(last)s
+        AND k.candidate_id BETWEEN %(least)s AND %(greatest)s
 """
 # What a key leads to is looked up once, however many candidates have it; LATERAL and LIMIT make that a look into an
 # index, whatever the planner knows of a batch that was stored just now.
@@ -129,27 +144,20 @@ WHERE sharers > 1 OR bearer IS NOT NULL
 ORDER BY position, array_position(%(kinds)s::text[], kind), value
 """
 
-_LAST_POSITION = (1 << 31) - 1
-
 
 def find_duplicates(
-    conn: Connection,
-    run_id: int,
-    state: str,
-    first: int = 1,
-    last: int = _LAST_POSITION,
-    passed: Collection[int] = (),
+    conn: Connection, run_id: int, state: str, part: Part = WHOLE, passed: Collection[int] = ()
 ) -> list[Duplicate]:
-    """The duplicates among the run's candidates in `state`, from one position to another, in the order of their ids.
+    """The duplicates among the candidates in `state` of a part of the run, in the order of their ids.
 
     A candidate is a duplicate if it shares a key (1) with a lead or partner of the CRM, archived or not, that this run
     has not loaded itself; else (2) with a candidate that another run has loaded, even if its lead is gone, or, among
     `valid` ones, that another run holds credits for at this moment; else (3) with an earlier candidate of this run, in
-    the provider's order, that is itself no duplicate. Of those before `first` these are the ones still in `state`, but
-    for `passed`: duplicates that were let pass. The same data gives the same answer. Reads only; the CRM as of the last
+    the provider's order, that is itself no duplicate. Before the part these are the ones still in `state`, but for
+    `passed`: duplicates that were let pass. The same data gives the same answer. Reads only; the CRM as of the last
     `crm_index.refresh`.
     """
-    parameters = {"run_id": run_id, "state": state, "kinds": list(KINDS), "first": first, "last": last}
+    parameters = {"run_id": run_id, "state": state, "kinds": list(KINDS), **part._asdict()}
     rows = conn.execute(_BY_OTHERS, parameters).fetchall() + conn.execute(_IN_CRM.encode(), parameters).fetchall()
     found = {row[0]: Duplicate(*row) for row in rows}  # what the CRM says comes last and holds
     found |= {

@@ -3,7 +3,7 @@
 Only pairs in one of a few ways near can be one company, whatever their names (`likeness.places_must_reach`):
 
 - they have one phone number, or one domain; or
-- one of them has no domain, and they have one zip or one city, or one of them lacks either.
+- one of them has no domain, and they have one zip or, in a country that is known, one city; or one of them lacks it.
 
 Each way is a look into an index, so that a pair that is not near is never read, however many names share a block. The
 ways follow from the weights of the model: fit anew, `tests/unit/matching/test_near.py` says whether they still do.
@@ -50,9 +50,12 @@ def looks_under(one: Placed) -> Iterator[Place]:
         for bare in (True, False) if domain is None else (True,):
             if city is None or zip_code is None:
                 yield block, bare
-            else:
-                for place in (("city", city), ("city", None), ("zip", zip_code), ("zip", None)):
-                    yield block, bare, *place
+                continue
+            for zip_ in (zip_code, None):
+                yield block, bare, "zip", zip_
+            if one.profile.country is not None:
+                for city_ in (city, None):
+                    yield block, bare, "city", city_
         if phone is not None:
             yield block, "phone", phone
         if domain is not None:
@@ -61,17 +64,21 @@ def looks_under(one: Placed) -> Iterator[Place]:
 
 # The same in SQL, of which each part can use an index that begins with the block; together they name a row mostly once.
 _WAYS = (
-    "{bare} AND k.zip = p.zip AND p.city IS NOT NULL",
-    "{bare} AND k.zip IS NULL AND p.zip IS NOT NULL AND p.city IS NOT NULL",
-    "{bare} AND k.city = p.city AND k.zip <> p.zip",
-    "{bare} AND k.city IS NULL AND k.zip <> p.zip AND p.city IS NOT NULL",
-    "{bare} AND (p.zip IS NULL OR p.city IS NULL)",
-    "k.phone = p.phone",
-    "k.domain = p.domain",
+    "(k.domain IS NULL) = p.bare AND k.zip = p.zip AND p.city IS NOT NULL",
+    "(k.domain IS NULL) = p.bare AND k.zip IS NULL AND p.zip IS NOT NULL AND p.city IS NOT NULL",
+    "(k.domain IS NULL) = p.bare AND k.city = p.city AND k.zip <> p.zip AND p.in_country = 1",
+    "(k.domain IS NULL) = p.bare AND k.city IS NULL AND k.zip <> p.zip AND p.city IS NOT NULL AND p.in_country = 1",
+    "(k.domain IS NULL) = p.bare AND (p.zip IS NULL OR p.city IS NULL)",
 )
 _ASKED = ("candidate_id", "in_country", "block_1", "block_2", "city", "zip", "domain", "phone")
-_BARE = "(k.domain IS NULL) = ANY (p.bare)"
 _BLOCKS = ("k.block_1 = p.block_1", "k.block_2 = p.block_2 AND k.block_1 <> p.block_1")
+_CONDITIONS = (
+    *(f"{block} AND {way}" for block in _BLOCKS for way in _WAYS),
+    *(
+        f"p.bare AND k.{field} = p.{field} AND (k.block_1 = p.block_1 OR k.block_2 = p.block_2)"
+        for field in ("phone", "domain")
+    ),
+)
 
 # Fields that both have count as in the model.
 _EVIDENCE = "CASE WHEN p.in_country = 1 THEN %(same country)s ELSE 0 END + " + " + ".join(
@@ -86,16 +93,12 @@ def near_in(table: str) -> str:
     The table has columns and indexes such as `known_company` has.
     """
     columns = "k.model, k.record_id, k.name, k.city, k.zip, k.domain, k.phone"
-    ways = " UNION ALL ".join(
-        f"SELECT {columns} FROM {table} k WHERE {block} AND {way.format(bare=_BARE)}"
-        for block in _BLOCKS
-        for way in _WAYS
-    )
+    ways = " UNION ALL ".join(f"SELECT {columns} FROM {table} k WHERE {condition}" for condition in _CONDITIONS)
     return f"""
 SELECT p.candidate_id, p.in_country, k.*
 FROM (
-    SELECT *, CASE WHEN domain IS NULL THEN '{{t,f}}'::boolean[] ELSE '{{t}}' END AS bare
-    FROM unnest({", ".join(f"%({column})s::bigint[]" for column in _ASKED)}) AS p ({", ".join(_ASKED)})
+    SELECT * FROM unnest({", ".join(f"%({column})s::bigint[]" for column in _ASKED)}) AS p ({", ".join(_ASKED)})
+    JOIN (VALUES (true), (false)) AS one_without_a_domain (bare) ON bare OR domain IS NULL
 ) p CROSS JOIN LATERAL ({ways}) k
 WHERE {_EVIDENCE} >= %(needed)s
 """
