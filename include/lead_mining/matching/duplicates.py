@@ -27,7 +27,7 @@ class Duplicate:
     duplicate_of: str
 
 
-class Part(NamedTuple):
+class Slice(NamedTuple):
     """Candidates of a run that are judged at once: their first and last position, and their least and greatest id."""
 
     first: int
@@ -36,7 +36,7 @@ class Part(NamedTuple):
     greatest: int
 
 
-WHOLE: Final = Part(1, (1 << 31) - 1, 1, (1 << 63) - 1)
+WHOLE: Final = Slice(1, (1 << 31) - 1, 1, (1 << 63) - 1)
 """All candidates of a run."""
 
 
@@ -146,7 +146,7 @@ ORDER BY position, array_position(%(kinds)s::text[], kind), value
 
 
 def find_duplicates(
-    conn: Connection, run_id: int, state: str, part: Part = WHOLE, passed: Collection[int] = ()
+    conn: Connection, run_id: int, state: str, part: Slice = WHOLE, passed: Collection[int] = ()
 ) -> list[Duplicate]:
     """The duplicates among the candidates in `state` of a part of the run, in the order of their ids.
 
