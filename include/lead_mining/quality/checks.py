@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,8 +14,9 @@ from pydantic import ValidationError
 
 from lead_mining import vocabulary
 from lead_mining.exceptions import QualityError
-from lead_mining.providers.base import Company, Contact, Query
-from lead_mining.quality.data_docs import SITE, new_context
+from lead_mining.providers.base import Company, Contact
+from lead_mining.quality import asked
+from lead_mining.quality.data_docs import new_context
 from lead_mining.quality.frames import companies_frame, contacts_frame, leads_frame
 from lead_mining.quality.results import RuleResult, SuiteResult, in_all
 from lead_mining.quality.rules import (
@@ -33,8 +33,8 @@ from lead_mining.request import MiningRequest
 
 if TYPE_CHECKING:
     import pandas as pd
-    from great_expectations.checkpoint.actions import ValidationAction
-    from great_expectations.core import ExpectationValidationResult
+    from great_expectations import ExpectationSuite
+    from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
     from great_expectations.data_context.data_context.abstract_data_context import AbstractDataContext
 
 LeadOf = Callable[[Company], Mapping[str, Any]]
@@ -59,6 +59,15 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """What was found of a chunk: failures in the order of the candidates; of each suite that had any rows the rest."""
+
+    failures: list[Failure]
+    figures: list[SuiteResult]
+    validated: list[tuple[ExpectationSuite, ExpectationSuiteValidationResult]]
+
+
 class Checks:
     """The checking of candidates, a chunk after the other, with Data Docs of all in the folder `docs`.
 
@@ -80,18 +89,17 @@ class Checks:
 
         In the order of the candidates. Raises QualityError where an expectation cannot be evaluated.
         """
-        from lead_mining.quality.checkpoint import PublishWithoutValues
+        from lead_mining.quality.validation import write_pages
 
-        publish = PublishWithoutValues(name="publish", site_names=[SITE])
-        context = new_context(self._docs)
-        failures, results = _judge(context, candidates, self._request, self._lead_of, [publish], self._suites)
-        self._found += results
-        return failures
+        judged = _judge(candidates, self._request, self._lead_of, self._suites)
+        self._found += judged.figures
+        write_pages(self._docs, judged.validated)
+        return judged.failures
 
 
 def find_failures(candidates: Sequence[tuple[int, Company]], request: MiningRequest, lead_of: LeadOf) -> list[Failure]:
     """As `Checks.judge`, without Data Docs."""
-    return _judge(new_context(), candidates, request, lead_of)[0]
+    return _judge(candidates, request, lead_of).failures
 
 
 def check_own_rules(lead_of: LeadOf) -> None:
@@ -115,7 +123,7 @@ def check_rules(lead_of: LeadOf) -> Mapping[SuiteName, Suite]:
     candidates = [(0, Company(contacts=(Contact(),))), (1, full)]
     # Once more without conditions: else what is said of rows that are not there would not be tried.
     for holding in (found, {name: suite.for_every_row() for name, suite in found.items()}):
-        _judge(new_context(), candidates, request, lead_of, suites=holding, conditions=CONDITIONS)
+        _judge(candidates, request, lead_of, holding, CONDITIONS)
     return found
 
 
@@ -131,38 +139,30 @@ def _sample(kind: type[Company | Contact]) -> dict[str, Any]:
 
 
 def _judge(
-    context: AbstractDataContext,
     candidates: Sequence[tuple[int, Company]],
     request: MiningRequest,
     lead_of: LeadOf,
-    actions: Sequence[ValidationAction] = (),
     suites: Mapping[SuiteName, Suite] | None = None,
     conditions: frozenset[str] | None = None,
-) -> tuple[list[Failure], list[SuiteResult]]:
-    """Failures in the order of the candidates, and the figures of each suite that had something to judge.
-
-    Leads are judged as they would be loaded: without the contacts that were turned down.
-    """
-    query = request.query()
-    parameters = _parameters(query)
+) -> _Judged:
+    """Leads are judged as they would be loaded: without the contacts that were turned down."""
+    query, context = request.query(), new_context()
+    parameters = asked.parameters(query)
     holding = suites or suites_that_hold()
-    conditions = _conditions(query) if conditions is None else conditions
-    failures: list[Failure] = []
-    results: list[SuiteResult] = []
+    conditions = asked.conditions(query) if conditions is None else conditions
+    found = _Judged([], [], [])
 
     def judge(name: SuiteName, frame_of: Callable[[Sequence[str]], pd.DataFrame]) -> None:
         suite = holding[name]
         rules = suite.applied(conditions)
         frame = frame_of([column for rule in rules for column in (*rule.columns, *rule.condition)])
         if len(frame) and rules:
-            found, result = _run_suite(context, suite, rules, frame, parameters, actions)
-            failures.extend(found)
-            results.append(result)
+            _run_suite(context, suite, rules, frame, parameters, found)
 
     judge("company", lambda columns: companies_frame(candidates, query, columns))
     judge("contact", lambda columns: contacts_frame(candidates, columns))
     bad_contacts: dict[int, set[int]] = defaultdict(set)
-    for failure in failures:
+    for failure in found.failures:
         if failure.contact_index is not None and failure.severity == "reject":
             bad_contacts[failure.candidate_id].add(failure.contact_index)
     judge(
@@ -173,38 +173,8 @@ def _judge(
         ),
     )
     order = {candidate_id: place for place, (candidate_id, _) in enumerate(candidates)}
-    failures.sort(key=lambda f: (order[f.candidate_id], -1 if f.contact_index is None else f.contact_index))
-    return failures, results
-
-
-def _conditions(query: Query) -> frozenset[str]:
-    """Which of rules.CONDITIONS hold for the request."""
-    by_role = query.contact_number and query.contact_filter_type == "role"
-    by_seniority = query.contact_number and query.contact_filter_type == "seniority"
-    holds = {
-        "states": query.states,
-        "industries": query.industries,
-        "filter_on_size": query.company_size_min is not None or query.company_size_max is not None,
-        "people": query.contact_number,
-        "roles": by_role and (query.preferred_role or query.other_roles),
-        "seniority": by_seniority and query.seniority,
-    }
-    return frozenset(name for name, value in holds.items() if value)
-
-
-def _parameters(query: Query) -> dict[str, Any]:
-    """The values of the suites' `$PARAMETER`s."""
-    roles, seniorities = vocabulary.roles(), vocabulary.seniorities()
-    return {
-        "countries": list(query.countries),
-        "free_mail_domains": sorted(vocabulary.free_mail_domains()),
-        "company_size_min": query.company_size_min,
-        "company_size_max": query.company_size_max,
-        "contact_number": query.contact_number,
-        "roles": [roles[name] for name in (query.preferred_role, *query.other_roles) if name],
-        "seniorities": [seniorities[query.seniority]] if query.seniority else [],
-        "next_year": dt.datetime.now(dt.UTC).year + 1,
-    }
+    found.failures.sort(key=lambda f: (order[f.candidate_id], -1 if f.contact_index is None else f.contact_index))
+    return found
 
 
 def _run_suite(
@@ -213,31 +183,32 @@ def _run_suite(
     rules: Sequence[Rule],
     frame: pd.DataFrame,
     parameters: Mapping[str, Any],
-    actions: Sequence[ValidationAction],
-) -> tuple[list[Failure], SuiteResult]:
-    """Run one suite over one frame, once."""
-    from lead_mining.quality import checkpoint
+    found: _Judged,
+) -> None:
+    """Run one suite over one frame, once, and add to `found` what it found."""
+    from lead_mining.quality import validation
 
     judged = frame[_judged_columns(rules, list(frame.columns))]  # every further column costs time
-    found = checkpoint.run(context, expectation_suite(suite, rules), judged, parameters, actions)
-    by_name = {checkpoint.name_of(result): result for result in found.results}
+    made = expectation_suite(suite, rules)
+    validated = validation.run(context, made, judged, parameters)
+    by_name = {validation.name_of(result): result for result in validated.results}
     ids = frame["candidate_id"].tolist()
     contact_indexes = frame["contact_index"].tolist() if suite.name == "contact" else [None] * len(frame)
-    failures: list[Failure] = []
     of_rules: list[RuleResult] = []
     turned_down: set[int] = set()
     for rule in rules:
         values = frame[rule.columns[0]].tolist()
         rows = _failed_rows(by_name[rule.name], rule.where)
-        failures += [
+        found.failures.extend(
             Failure(ids[row], contact_indexes[row], rule.name, rule.field, _shortened(values[row]), *rule.verdict)
             for row in rows
-        ]
+        )
         of_rules.append(RuleResult(rule, by_name[rule.name].result["element_count"], len(rows)))
         if rule.severity == "reject":
             turned_down.update(rows)
     checked = len(frame)
-    return failures, SuiteResult(suite.name, suite.version, checked, checked - len(turned_down), of_rules)
+    found.figures.append(SuiteResult(suite.name, suite.version, checked, checked - len(turned_down), of_rules))
+    found.validated.append((made, validated))
 
 
 def _judged_columns(rules: Sequence[Rule], known: Sequence[str]) -> list[str]:
@@ -278,7 +249,7 @@ def check_survivors(rows: Sequence[tuple[int, str, str]]) -> None:
     import pandas as pd
     from great_expectations import ExpectationSuite
 
-    from lead_mining.quality import checkpoint
+    from lead_mining.quality import validation
 
     keys = sorted(set(rows))
     frame = pd.DataFrame([key[1:] for key in keys], columns=["kind", "value"], dtype=object)
@@ -288,7 +259,7 @@ def check_survivors(rows: Sequence[tuple[int, str, str]]) -> None:
         "description": "No two leads are recognised by the same key.",
     }
     suite = ExpectationSuite(name="survivors", expectations=[expectation])
-    result = checkpoint.run(new_context(), suite, frame, {})
+    result = validation.run(new_context(), suite, frame, {})
     shared: dict[tuple[str, str], list[int]] = defaultdict(list)
     for row in _failed_rows(result.results[0], "survivors"):
         candidate_id, kind, value = keys[row]

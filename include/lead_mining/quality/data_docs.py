@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lead_mining.pages import data_docs
 from lead_mining.quality.results import SuiteResult
@@ -17,19 +17,14 @@ from lead_mining.quality.results import SuiteResult
 if TYPE_CHECKING:
     from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
 
-SITE = "data_docs"
-"""The name by which the context knows the site."""
-
-_KEPT_ASSETS = {"favicon.ico"}  # of 4 MB of images and fonts, the only one that the pages use
-
 
 def site_name(run_name: str) -> str:
     """The folder of a run's site: `run_name` with whatever a file name or a URL could stumble over replaced."""
     return re.sub(r"[^A-Za-z0-9_.+-]", "_", run_name).lstrip(".")[:200] or "_"
 
 
-def new_context(site: Path | None = None) -> EphemeralDataContext:
-    """A context that lives in memory, phones nobody, draws no progress bars, and writes Data Docs to `site` alone."""
+def new_context() -> EphemeralDataContext:
+    """A context that lives in memory, phones nobody, draws no progress bars, and writes no Data Docs by itself."""
     logging.getLogger("great_expectations").setLevel(logging.WARNING)  # it tells of its own objects, in two lines each
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # some versions of the library read this, others their configuration
     import great_expectations as gx
@@ -44,16 +39,7 @@ def new_context(site: Path | None = None) -> EphemeralDataContext:
         analytics_enabled=False,
         progress_bars=ProgressBarsConfig(globally=False),
     )
-    context = gx.get_context(mode="ephemeral", project_config=config)
-    if site:
-        config_of_site: Any = {  # the library's own type lacks show_how_to_buttons
-            "class_name": "SiteBuilder",
-            "show_how_to_buttons": False,
-            "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site)},
-            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-        }
-        context.add_data_docs_site(SITE, config_of_site)
-    return context
+    return gx.get_context(mode="ephemeral", project_config=config)
 
 
 class Site:
@@ -93,9 +79,6 @@ class Site:
         """
         site = self._new if self._new.exists() else self._place
         site.mkdir(parents=True, exist_ok=True)
-        for asset in [path for path in site.glob("*/static/**/*") if path.is_file()]:
-            if asset.name not in _KEPT_ASSETS:
-                asset.unlink()
         pages = {
             result.suite: [
                 page.relative_to(site).as_posix()
