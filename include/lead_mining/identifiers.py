@@ -77,7 +77,11 @@ def email_address(text: str) -> str | None:
 
 def is_role_address(address: str) -> bool:
     """Whether it is a function's, `info@`, `sales.de@`, `no-reply@`, and nobody's own. In doubt it is somebody's."""
-    mailbox = address.rpartition("@")[0].lower().partition("+")[0]
+    return len(address) <= _MAX_EMAIL and _is_role_mailbox(address.rpartition("@")[0].lower().partition("+")[0])
+
+
+@lru_cache(maxsize=_CACHED)
+def _is_role_mailbox(mailbox: str) -> bool:
     parts = [part for part in _MAILBOX_PARTS.split(mailbox) if part]
     names = vocabulary.role_addresses()
     if "".join(parts) in names:

@@ -197,11 +197,11 @@ def _run_suite(
     of_rules: list[RuleResult] = []
     turned_down: set[int] = set()
     for rule in rules:
-        values = frame[rule.columns[0]].tolist()
         rows = _failed_rows(by_name[rule.name], rule.where)
+        values = frame[rule.columns[0]].take(rows).tolist()
         found.failures.extend(
-            Failure(ids[row], contact_indexes[row], rule.name, rule.field, _shortened(values[row]), *rule.verdict)
-            for row in rows
+            Failure(ids[row], contact_indexes[row], rule.name, rule.field, _shortened(value), *rule.verdict)
+            for row, value in zip(rows, values, strict=True)
         )
         of_rules.append(RuleResult(rule, by_name[rule.name].result["element_count"], len(rows)))
         if rule.severity == "reject":

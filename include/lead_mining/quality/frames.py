@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from lead_mining import vocabulary
@@ -24,6 +26,7 @@ MAX_TEXT = 1000
 
 _NOT_PLAIN = re.compile(r"<[A-Za-z/!]|[\x00-\x1f]")  # markup, control characters
 
+_industry_texts = attrgetter("sector_primary", "sector", "industry_group", "industry", "sub_industry")
 _PROSE = frozenset({"description", "twitter_bio", "name", "contacts"})  # `name` has a rule of its own
 
 # Industries of the vocabulary that contain others (GICS sectors and groups): "Materials" does not contradict a search
@@ -74,7 +77,8 @@ def _company_row(
     country, state = _upper(company.country_code), _upper(company.state_code)
     wanted = asked_states.get(country or "")
     known_states = _state_codes(country) if country else frozenset()
-    outside, unclear = _industry_problem(company, query.industries)
+    bad_emails = [email for email in company.emails if not is_email(email)]
+    outside, unclear = _industry_problem(_industry_texts(company), query.industries)
     return {
         "candidate_id": candidate_id,
         "display_name": company.name or company.legal_name or company.domain or None,
@@ -89,8 +93,8 @@ def _company_row(
         "bad_asked_industry": outside,
         "bad_unknown_industry": unclear,
         "employees": company.employees,
-        "bad_emails": _joined(email for email in company.emails if not is_email(email)),
-        "personal_emails": _joined(e for e in company.emails if is_email(e) and not is_role_address(e)),
+        "bad_emails": _joined(bad_emails),
+        "personal_emails": _joined(e for e in company.emails if not is_role_address(e) and e not in bad_emails),
         "bad_phones": _joined(phone for phone in company.phones if not is_phone(phone, country)),
         "founded_year": company.founded_year,
         "reveal_id": company.reveal_id or None,
@@ -136,11 +140,18 @@ def leads_frame(leads: Iterable[tuple[int, Mapping[str, Any]]]) -> pd.DataFrame:
 
 
 def _lead_row(lead: dict[str, Any]) -> dict[str, Any]:
-    texts = ((name, value) for name, value in lead.items() if isinstance(value, str) and value != lead["name"])
     return lead | {
         "reachable": lead["email_normalized"] or lead["phone"] or lead["website"],
-        "bad_text": next((f"{name}: {value}" for name, value in texts if _NOT_PLAIN.search(value)), None),
+        "bad_text": _bad_text(lead),
     }
+
+
+def _bad_text(lead: Mapping[str, Any]) -> str | None:
+    """The first column with markup or a control character, and its text. The name has a rule of its own."""
+    texts = {name: value for name, value in lead.items() if isinstance(value, str) and value != lead["name"]}
+    if not _NOT_PLAIN.search(" ".join(texts.values())):  # one look at all of them: most are plain
+        return None
+    return next(f"{name}: {value}" for name, value in texts.items() if _NOT_PLAIN.search(value))
 
 
 def _contact_row(contact: Contact, roles: Mapping[str, str], seniorities: Mapping[str, str]) -> dict[str, Any]:
@@ -198,17 +209,11 @@ def _state_codes(country: str) -> frozenset[str]:
     return vocabulary.state_codes(country) if len(country) == 2 else frozenset()
 
 
-def _industry_problem(company: Company, asked: Sequence[str]) -> tuple[str | None, str | None]:
-    """The company's industry texts if they contradict what was asked; and if they neither contradict nor confirm it."""
+@lru_cache(maxsize=10_000)  # a provider has some hundred industries
+def _industry_problem(texts: Sequence[str | None], asked: Sequence[str]) -> tuple[str | None, str | None]:
+    """A company's industry texts if they contradict what was asked; and if they neither contradict nor confirm it."""
     if not asked:
         return None, None
-    texts = (
-        company.sector_primary,
-        company.sector,
-        company.industry_group,
-        company.industry,
-        company.sub_industry,
-    )
     named = vocabulary.industries_named(texts)
     wanted = frozenset(asked).union(*(_PARTS.get(name, frozenset()) for name in asked))
     if named & wanted:
@@ -221,8 +226,8 @@ def _industry_problem(company: Company, asked: Sequence[str]) -> tuple[str | Non
 
 def _overlong(record: Company | Contact) -> str | None:
     """The first field that is too long, with its name and how long it is."""
-    for field, value in record:
-        if field in _PROSE:
+    for field, value in vars(record).items():
+        if not value or field in _PROSE:
             continue
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str) and len(text) > MAX_TEXT:

@@ -15,6 +15,9 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+{_LABEL}")  # RFC 1123
 # Longer is never well formed, and neither parsed nor cached.
 _MAX_DOMAIN, _MAX_EMAIL = 253, 320  # RFC 1035; RFC 3696 and erratum 1690
+_PLAIN_EMAIL = re.compile(
+    r"(?=.{1,254}\Z)(?=[^@]{1,64}@)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@([\x20-\x7e]+)", re.IGNORECASE | re.ASCII
+)
 _CACHED = 100_000
 
 
@@ -51,6 +54,17 @@ def is_email(text: str) -> bool:
 
 @lru_cache(maxsize=_CACHED)
 def _is_email(text: str) -> bool:
+    plain = _PLAIN_EMAIL.fullmatch(text)
+    return _is_mail_domain(plain[1]) if plain else _is_valid_email(text)
+
+
+@lru_cache(maxsize=_CACHED)
+def _is_mail_domain(domain: str) -> bool:
+    """What takes time of an address, and is the same for all addresses of a company."""
+    return _is_valid_email(f"a@{domain}")
+
+
+def _is_valid_email(text: str) -> bool:
     from email_validator import EmailNotValidError, validate_email
 
     try:
