@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -432,6 +433,7 @@ def _shortened(value: object) -> object:
     return value if len(repr(value)) <= 200 else repr(value)[:200] + "…"
 
 
+@cache
 def dag_params() -> dict[str, dict[str, Any]]:
     """For each field its JSON schema in the form that Airflow's `Param(**schema)` and its trigger form want."""
     properties = MiningRequest.model_json_schema()["properties"]

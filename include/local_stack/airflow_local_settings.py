@@ -26,6 +26,7 @@ if {"scheduler", "worker"} & set(sys.argv[1:3]):
     from lead_mining.notes.render import render_note
     from lead_mining.providers import lead_catalog, odoo_iap  # noqa: F401
     from lead_mining.providers.base import Company, Contact
+    from lead_mining.quality import validation  # noqa: F401
     from lead_mining.quality.checks import Checks
 
     phonenumbers.PhoneMetadata.load_all()
