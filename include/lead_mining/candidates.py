@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from math import ceil
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection
 from psycopg.types.json import Jsonb
@@ -66,30 +67,67 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far extraction has come: pages and candidates stored, how many different companies these are, credits charged
-    by the provider, where to go on, and whether the last page had a company that the pages before had not."""
+    """How far extraction has come: pages stored and the number of the last, the last candidate's position, how many
+    different companies there are, credits charged by the provider, where to go on, and whether every page said that
+    there is more, and had a company that those before had not."""
 
-    pages: int
-    candidates: int
-    companies: int
-    charged: int
-    next_cursor: str | None
-    last_page_was_new: bool
+    pages: int = 0
+    last_page: int = 0
+    last_position: int = 0
+    companies: int = 0
+    charged: int = 0
+    next_cursor: str | None = None
+    more: bool = True
 
 
-def progress(conn: Connection, run_id: int) -> Progress:
-    """What earlier calls, also of a killed process, have stored."""
-    (pages,) = conn.execute("SELECT count(*) FROM lead_mining.raw_page WHERE run_id = %s", [run_id]).fetchone() or (0,)
-    stored, companies, last_new = conn.execute(
-        "SELECT coalesce(sum(candidates), 0)::bigint, count(*), coalesce(bool_or(first_page = %s), false) FROM ("
-        "  SELECT count(*) AS candidates, min(page_number) AS first_page FROM lead_mining.candidate WHERE run_id = %s"
-        "  GROUP BY coalesce(company->>'reveal_id', company->>'domain', position::text)) AS companies",
-        [pages, run_id],
-    ).fetchone() or (0, 0, False)
-    cursor = conn.execute(
-        "SELECT next_cursor FROM lead_mining.raw_page WHERE run_id = %s ORDER BY page_number DESC LIMIT 1", [run_id]
-    ).fetchone()
-    return Progress(pages, stored, companies, charged(conn, run_id), cursor[0] if cursor else None, last_new)
+_SEEN: LiteralString = """
+WITH new AS (
+    INSERT INTO seen_company (company, page_number)
+    SELECT hashtextextended(coalesce(company->>'reveal_id', company->>'domain', position::text), 0), min(page_number)
+    FROM lead_mining.candidate WHERE run_id = %s AND position > %s GROUP BY 1
+    ON CONFLICT DO NOTHING RETURNING page_number
+)
+SELECT count(*), count(DISTINCT page_number) FROM new
+"""
+
+
+def progress(conn: Connection, run_id: int, so_far: Progress | None = None) -> Progress:
+    """What is stored of the run, by whomever. `so_far`: what this session was told last; only what came since is read.
+
+    Which companies were seen is kept in a temporary table: they may be millions.
+    """
+    if so_far is None:
+        so_far = Progress()
+        conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS seen_company (company bigint PRIMARY KEY, page_number int)")
+        conn.execute("TRUNCATE seen_company")
+    pages, last_page, charged_since, cursors, last_position = conn.execute(
+        "SELECT count(*), max(page_number), sum(charged)::bigint, array_agg(next_cursor ORDER BY page_number),"
+        " (SELECT max(position) FROM lead_mining.candidate WHERE run_id = %(run_id)s)"
+        " FROM lead_mining.raw_page WHERE run_id = %(run_id)s AND page_number > %(last_page)s",
+        {"run_id": run_id, "last_page": so_far.last_page},
+    ).fetchone() or (0, 0, 0, None, 0)
+    if not pages:
+        return so_far
+    new, with_new = conn.execute(_SEEN, [run_id, so_far.last_position]).fetchone() or (0, 0)
+    return Progress(
+        so_far.pages + pages,
+        last_page,
+        last_position or 0,
+        so_far.companies + new,
+        so_far.charged + charged_since,
+        cursors[-1],
+        so_far.more and None not in cursors and with_new == pages,
+    )
+
+
+def extracted(conn: Connection, run_id: int) -> dict[str, int]:
+    """What the run's extraction came to: pages, candidates, and credits that the provider charged."""
+    pages, stored = conn.execute(
+        "SELECT (SELECT count(*) FROM lead_mining.raw_page WHERE run_id = %(run_id)s),"
+        " (SELECT count(*) FROM lead_mining.candidate WHERE run_id = %(run_id)s)",
+        {"run_id": run_id},
+    ).fetchone() or (0, 0)
+    return {"pages": pages, "candidates": stored, "provider_charged": charged(conn, run_id)}
 
 
 def charged(conn: Connection, run_id: int) -> int:
@@ -101,26 +139,29 @@ def charged(conn: Connection, run_id: int) -> int:
 
 
 def store_page(
-    conn: Connection, run_id: int, page_number: int, asked: int, page: Page, companies: Sequence[Company]
+    conn: Connection,
+    run_id: int,
+    page_number: int,
+    asked: int,
+    page: Page,
+    companies: Sequence[Company],
+    positions: Iterable[int] | None = None,
 ) -> None:
-    """Store one answer, as received, and the companies read from it."""
+    """Store one answer, as received, and the companies read from it; by default behind all others of the run."""
     conn.execute(
         "INSERT INTO lead_mining.raw_page (run_id, page_number, asked, found, charged, next_cursor, body)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s)",
         [run_id, page_number, asked, len(page.records), page.charged, page.next_cursor, Jsonb(page.raw)],
     )
-    row = conn.execute(
-        "SELECT coalesce(max(position), 0) FROM lead_mining.candidate WHERE run_id = %s", [run_id]
-    ).fetchone()
-    first = (row[0] if row else 0) + 1
+    if positions is None:
+        row = conn.execute("SELECT max(position) FROM lead_mining.candidate WHERE run_id = %s", [run_id]).fetchone()
+        positions = count(((row and row[0]) or 0) + 1)
     with (
         conn.cursor() as cur,
         cur.copy("COPY lead_mining.candidate (run_id, position, page_number, company, contacts) FROM STDIN") as copy,
     ):
-        for position, company in enumerate(companies, first):
-            copy.write_row(
-                (run_id, position, page_number, Jsonb(company.model_dump(mode="json")), len(company.contacts))
-            )
+        for position, company in zip(positions, companies, strict=False):
+            copy.write_row((run_id, position, page_number, company.model_dump_json(), len(company.contacts)))
 
 
 def store_retried(conn: Connection, run_id: int, companies: dict[int, Company]) -> None:

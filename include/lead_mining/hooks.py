@@ -85,7 +85,8 @@ class LeadCatalogHook(_ProviderHook):
 
 
 class OdooIapHook(_ProviderHook):
-    """A connection of type `odoo_iap`: host = base URL, password = account token, `extra.dbuuid`."""
+    """A connection of type `odoo_iap`: host = base URL, password = account token, `extra.dbuuid`, and how many paid
+    calls may be under way, `extra.calls_at_once`, by default 1."""
 
     conn_type = "odoo_iap"
     hook_name = "Odoo IAP lead mining (paid)"
@@ -104,7 +105,8 @@ class OdooIapHook(_ProviderHook):
             raise _wrong(self.conn_id, "it needs the account token as password")
         if not isinstance(dbuuid, str) or not dbuuid.strip():
             raise _wrong(self.conn_id, "it needs the UUID of the Odoo database in extra.dbuuid")
-        return OdooIap(_base_url(connection), connection.password, dbuuid.strip())
+        at_once = _calls_at_once(self.conn_id, connection.extra_dejson.get("calls_at_once"))
+        return OdooIap(_base_url(connection), connection.password, dbuuid.strip(), calls_at_once=at_once)
 
     def asset_uri(self) -> str:
         """The service at its host, without what else the connection holds."""
@@ -230,6 +232,18 @@ def _columns(conn_id: str, value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(column, str) for column in value.values()):
         raise _wrong(conn_id, 'extra.columns must map fields to columns, as {"name": "company"}')
     return value
+
+
+def _calls_at_once(conn_id: str, value: Any) -> int:
+    """`extra.calls_at_once`; URIs give it as text."""
+    from lead_mining.providers.base import MOST_CALLS_AT_ONCE
+
+    allowed = range(1, MOST_CALLS_AT_ONCE + 1)
+    if value in (None, ""):
+        return 1
+    if str(value) not in map(str, allowed):
+        raise _wrong(conn_id, f"extra.calls_at_once must be a whole number from 1 to {MOST_CALLS_AT_ONCE}")
+    return int(value)
 
 
 def _base_url(connection: Connection) -> str:

@@ -16,11 +16,13 @@ from psycopg import Connection
 from lead_mining import candidates, runs
 from lead_mining.candidates import Candidate, Rejection
 from lead_mining.crm.values import lead_values
+from lead_mining.identifiers import registered_domain
 from lead_mining.matching import crm_index, duplicates, keys, lookalikes
 from lead_mining.matching.duplicates import Duplicate
+from lead_mining.matching.known import known_companies
 from lead_mining.matching.lookalikes import Lookalike
 from lead_mining.privacy import suppression
-from lead_mining.providers.base import Company
+from lead_mining.providers.base import Company, Exclusions, Identity
 from lead_mining.runs import Run, StepResult
 
 
@@ -210,6 +212,21 @@ def refresh_crm_index(conn: Connection) -> None:
     """Bring what is known of the CRM into step with it."""
     with runs.indexing_alone(conn):
         crm_index.refresh(conn)
+
+
+class Known(Exclusions):
+    """What the CRM, an earlier run or another one knows, and what is suppressed."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        refresh_crm_index(conn)
+
+    def known(self, companies: Sequence[Identity]) -> list[bool]:
+        """Looked up at this moment, in the session of the run."""
+        domains = [registered_domain(domain) if domain else None for _, domain in companies]
+        suppressed = suppression.suppressed_domains(self._conn, {domain for domain in domains if domain})
+        known = known_companies(self._conn, companies)
+        return [is_known or domain in suppressed for is_known, domain in zip(known, domains, strict=True)]
 
 
 def net_new(conn: Connection, run: Run) -> int:

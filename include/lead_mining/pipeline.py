@@ -16,8 +16,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from lead_mining import approval, buying, candidates, judging, runs
-from lead_mining.buying import Reconnect
+from lead_mining import approval, buying, candidates, judging, runs, waves
 from lead_mining.candidates import WHOLE, Candidate, Part, Rejection
 from lead_mining.credits import accounts, ledger, run_holds
 from lead_mining.credits.ledger import Spendable
@@ -33,13 +32,12 @@ from lead_mining.exceptions import (
     InvalidRequest,
     ProviderCreditsExhausted,
 )
-from lead_mining.matching.known import known_companies
 from lead_mining.migrations import check_migrated
 from lead_mining.notes.render import render_note
-from lead_mining.privacy import suppression
 from lead_mining.providers.base import Exclusions, Page, Provider
 from lead_mining.request import MiningRequest
 from lead_mining.runs import Run, StepResult
+from lead_mining.waves import Reconnect
 
 
 def prepare_request(conn: Connection, run_key: str, params: Mapping[str, Any]) -> StepResult:
@@ -169,7 +167,7 @@ def extract(
     approved_by: str | None = None,
     reconnect: Reconnect | None = None,
 ) -> StepResult:
-    """Ask the provider, page by page; each page is committed with its charge before the next is asked for.
+    """Ask the provider, page by page; each page is committed with its charge as it comes, before more is asked for.
 
     Never lets the provider charge more than the run's most, which is held meanwhile. `reconnect`: for a database that
     goes away while the provider answers. Raises CostNotApproved, InsufficientCredits, ProviderOutcomeUnknown, and
@@ -183,7 +181,7 @@ def extract(
                 raise CostNotApproved(f"run {run_id} can cost {run.max_cost} credits, which nobody approved")
             if approved_by:
                 runs.set_approved_by(conn, run_id, approved_by)
-            exclude = _exclusions(conn) if provider.excludes_known else Exclusions()
+            exclude = judging.Known(conn) if provider.excludes_known else Exclusions()
             if run.dry_run:
                 found = _preview(conn, run, provider, exclude)
             else:
@@ -192,10 +190,7 @@ def extract(
                     stopped = buying.buy(conn, run, provider, exclude, lambda: judging.net_new(conn, run), reconnect)
                     found = {"stopped": stopped}
             with conn.transaction():
-                stored = candidates.progress(conn, run_id)
-                step.finish(
-                    {"pages": stored.pages, "candidates": stored.candidates, "provider_charged": stored.charged} | found
-                )
+                step.finish(candidates.extracted(conn, run_id) | found)
     return step.result
 
 
@@ -216,17 +211,12 @@ def _hold_most(conn: Connection, run: Run) -> None:
             run_holds.hold_for_run(conn, run.credit_account, run.max_cost - paid, run.id)
 
 
-def _exclusions(conn: Connection) -> Exclusions:
-    known = known_companies(conn)
-    return Exclusions(known.reveal_ids, known.domains | suppression.suppressed_domains(conn))
-
-
 def _preview(conn: Connection, run: Run, provider: Provider, exclude: Exclusions) -> StepResult:
     preview = provider.preview(run.mining_request.query(), min(run.lead_number, provider.page_size), exclude)
     if preview.records:
         page = Page(raw=preview.records, records=preview.records, charged=0, next_cursor=None)
         with conn.transaction():
-            buying.store(conn, run, 1, len(preview.records), page, provider)
+            waves.store(conn, run, 1, len(preview.records), page, provider)
     return {"would_find": preview.count}
 
 

@@ -1,12 +1,13 @@
-"""Paid calls of a provider: written down before they are made, and what came of each before the next.
+"""Paid calls of a provider: written down before they are made, and what came of each before the next wave of them.
 
-A call whose answer was lost is `unknown`: the database refuses another call of its run until it is settled
-(`provider_call_one_unsettled_a_run`), by the provider's balance or by a person. Pattern: write-ahead, as for every
-payment service without idempotency keys.
+A call whose answer was lost is `unknown`: the database refuses another call of its run in the same slot until it is
+settled (`provider_call_one_unsettled_a_run_and_slot`), by the provider's balance or by a person, and each wave takes
+the first slots. Pattern: write-ahead, as for every payment service without idempotency keys.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import LiteralString
@@ -67,17 +68,20 @@ def intend(
     asked_at: datetime,
     balance_before: int | None,
     answer_within: float,
+    slot: int = 1,
 ) -> int:
     """Write a call down, to be committed before it is made; its id.
 
-    `balance_before`: the provider's, asked for after `asked_at`. `answer_within`: seconds after which the provider has
-    surely ended its work on the call. Raises UniqueViolation where the run has a call that is not settled.
+    `balance_before`: the provider's, asked for after `asked_at`, when no call of the run was under way.
+    `answer_within`: seconds after which the provider has surely ended its work on the call. `slot`: its place in its
+    wave, from 1. Raises UniqueViolation where the run has a call in that slot that is not settled.
     """
     row = conn.execute(
         "INSERT INTO lead_mining.provider_call (run_id, page_number, provider, asked, most, asked_at, balance_before,"
-        " pending_until) SELECT id, %s, provider, %s, %s, %s, %s, clock_timestamp() + make_interval(secs => %s)"
+        " slot, pending_until)"
+        " SELECT id, %s, provider, %s, %s, %s, %s, %s, clock_timestamp() + make_interval(secs => %s)"
         " FROM lead_mining.run WHERE id = %s RETURNING id",
-        [page_number, asked, most, asked_at, balance_before, answer_within, run_id],
+        [page_number, asked, most, asked_at, balance_before, slot, answer_within, run_id],
     ).fetchone()
     if row is None:
         raise LookupError(f"there is no lead mining run {run_id} in this database")
@@ -139,20 +143,21 @@ def get(conn: Connection, call_id: int) -> Call:
     return call
 
 
-def balance_if_not_charged(conn: Connection, call: Call) -> int | None:
-    """What the provider's balance is now, if this call cost nothing; None where that cannot be said.
+def balance_if_not_charged(conn: Connection, calls: Sequence[Call]) -> int | None:
+    """What the provider's balance is now, if these calls, of one wave, cost nothing; None where that cannot be said.
 
-    Calls that were written down later have lowered it since; ones that were on their way at that moment, or are not
-    settled, may or may not have.
+    Others of the wave, and calls that were written down later, have lowered it since; ones that were on their way at
+    that moment, or are not settled, may or may not have.
     """
+    wave = calls[0]
     row = conn.execute(
         "SELECT count(*) FILTER (WHERE state IN ('open', 'unknown') OR (asked_at < %(at)s AND ended_at >= %(at)s)),"
         " coalesce(sum(charged) FILTER (WHERE asked_at >= %(at)s), 0)::bigint"
-        " FROM lead_mining.provider_call WHERE provider = %(provider)s AND id <> %(id)s",
-        {"at": call.asked_at, "provider": call.provider, "id": call.id},
+        " FROM lead_mining.provider_call WHERE provider = %(provider)s AND id <> ALL(%(ids)s)",
+        {"at": wave.asked_at, "provider": wave.provider, "ids": [call.id for call in calls]},
     ).fetchone()
     unclear, since = row or (0, 0)
-    return None if unclear or call.balance_before is None else call.balance_before - since
+    return None if unclear or wave.balance_before is None else wave.balance_before - since
 
 
 def lost_by_run(conn: Connection, run_id: int) -> int:

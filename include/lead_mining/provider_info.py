@@ -54,6 +54,15 @@ _ODOO_IAP: dict[str, Any] = {
             "description": "Value of the Odoo system parameter database.uuid: the account belongs to it",
             "schema": {"type": "string", "minLength": 1},
         },
+        "calls_at_once": {
+            "label": "Calls at once",
+            "description": (
+                "How many paid calls may be under way, 1 to 8. More hide the time that each takes; but where the "
+                "provider has no more for a search, the calls made together with the last may pay for companies that "
+                "were bought before. 1 never does. After a crash as many calls may have to be settled by a person."
+            ),
+            "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 8},
+        },
     },
 }
 

@@ -142,7 +142,7 @@ GRANT INSERT (run_id, candidate_id, contact_index, step, rule, field, value, sev
     lead_mining.rejection TO lead_mining;
 GRANT INSERT (run_id, suite, version, checked, passed) ON lead_mining.quality_suite_result TO lead_mining;
 GRANT INSERT (run_id, suite, rule, severity, checked, failed) ON lead_mining.quality_rule_result TO lead_mining;
-GRANT INSERT (run_id, page_number, provider, asked, most, balance_before, pending_until, asked_at) ON
+GRANT INSERT (run_id, page_number, provider, asked, most, balance_before, pending_until, asked_at, slot) ON
     lead_mining.provider_call TO lead_mining;
 GRANT UPDATE (state, charged, pending_until, error, settled_by, ended_at) ON lead_mining.provider_call TO lead_mining;
 GRANT INSERT (name, provider_conn_id, monthly_budget, low_balance, refund_days, notify) ON lead_mining.credit_account TO

@@ -10,10 +10,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from known_ones import known_of
 
 from lead_mining import pipeline
 from lead_mining.credits import ledger
-from lead_mining.matching.known import known_companies
 from lead_mining.providers.lead_catalog import LeadCatalog
 from lead_mining.summary import summary
 
@@ -78,12 +78,13 @@ def test_known_companies_are_those_of_the_crm_and_those_bought_before(
         "INSERT INTO crm_lead (name, type, active, website, reveal_id) VALUES ('Lost', 'lead', false, %s, 'r-1')",
         ["https://www.Mueller-1.example/"],
     )
-    assert known_companies(conn).domains == {"mueller-1.example"}
-    assert known_companies(conn).reveal_ids == {"r-1"}
+    domains = [f"mueller-{number}.example" for number in range(50)]
+    assert known_of(conn, domains=[*domains, "gmail.com"]) == {"mueller-1.example"}
+    assert known_of(conn, ["r-1", "r-2"]) == {"r-1"}
     assert mine("a/1", lead_number=2) == 2
     conn.execute("DELETE FROM mail_followers")
     conn.execute("DELETE FROM crm_lead WHERE name <> 'Lost'")
-    assert len(known_companies(conn).domains) == 3, "what was bought stays known when somebody deletes the lead"
+    assert len(known_of(conn, domains=domains)) == 3, "what was bought stays known when somebody deletes the lead"
 
 
 def test_a_rejected_contact_is_taken_out_and_not_charged_and_its_company_stays(

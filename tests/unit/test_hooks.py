@@ -66,6 +66,13 @@ def test_an_odoo_iap_connection_is_odoo_iap(connect: Connect) -> None:
     assert repr(provider) == "OdooIap('https://iap.test/iap/clearbit/2/lead_mining_request')"
 
 
+@pytest.mark.parametrize(("given", "expected"), [(None, 1), ("", 1), (1, 1), (8, 8), ("4", 4)])
+def test_how_many_paid_calls_may_be_under_way(connect: Connect, given: object, expected: int) -> None:
+    extra = {"dbuuid": "db"} | ({} if given is None else {"calls_at_once": given})
+    conn_id = connect(conn_type="odoo_iap", host="https://iap.test/", password=TOKEN, extra=extra)
+    assert provider_for(conn_id).calls_at_once == expected
+
+
 @pytest.mark.parametrize(
     ("uri", "url"),
     [
@@ -91,6 +98,18 @@ def test_a_connection_may_be_a_uri(monkeypatch: pytest.MonkeyPatch, uri: str, ur
         ({"conn_type": "odoo_iap", "password": TOKEN, "extra": {"dbuuid": "db"}}, "base URL as host"),
         ({"conn_type": "odoo_iap", "host": "https://iap.test", "extra": {"dbuuid": "db"}}, "account token as password"),
         ({"conn_type": "odoo_iap", "host": "https://iap.test", "password": TOKEN}, "extra.dbuuid"),
+        *(
+            (
+                {
+                    "conn_type": "odoo_iap",
+                    "host": "https://iap.test",
+                    "password": TOKEN,
+                    "extra": {"dbuuid": "db", "calls_at_once": wrong},
+                },
+                "extra.calls_at_once must be a whole number from 1 to 8",
+            )
+            for wrong in (0, 9, -1, 2.5, True, "two", [2], "1" * 5000)
+        ),
     ],
 )
 def test_a_connection_that_lacks_something_says_what(connect: Connect, fields: dict[str, Any], needs: str) -> None:
@@ -195,6 +214,7 @@ def test_airflow_finds_both_connection_types_and_their_fields() -> None:
         "extra__lead_catalog__path",
         "extra__lead_catalog__columns",
         "extra__odoo_iap__dbuuid",
+        "extra__odoo_iap__calls_at_once",
     }
     behaviour = manager.field_behaviours["odoo_iap"]
     assert behaviour["relabeling"] == {"host": "Base URL", "password": "Account token"}

@@ -2,38 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg import Connection
 
-from lead_mining.identifiers import shared_domains
-from lead_mining.providers.base import Exclusions
+from lead_mining.identifiers import registered_domain, shared_domains
+from lead_mining.providers.base import Identity
 
 # What was bought and turned down for a reason that does not hang on what that request asked for, or on what could be
 # paid: another request would turn it down again. A person can load it by `retry_rejections`, without buying it again.
 _BOUGHT = """
-    SELECT c.company->>'reveal_id' AS reveal_id, lower(c.company->>'domain') AS domain
-    FROM lead_mining.candidate c JOIN lead_mining.run r ON r.id = c.run_id
-    WHERE NOT r.dry_run AND (c.state IN ('loaded', 'accepted') OR c.state = 'rejected' AND NOT EXISTS (
-        SELECT FROM lead_mining.rejection x
-        WHERE x.candidate_id = c.id AND x.contact_index IS NULL AND x.severity = 'reject'
-          AND (x.rule LIKE '%\\_was\\_asked\\_for' OR x.rule LIKE 'suppressed%'
-               OR x.rule IN ('affordable', 'no_more_than_asked'))))
+NOT r.dry_run AND (c.state IN ('loaded', 'accepted') OR c.state = 'rejected' AND NOT EXISTS (
+    SELECT FROM lead_mining.rejection x
+    WHERE x.candidate_id = c.id AND x.contact_index IS NULL AND x.severity = 'reject'
+      AND (x.rule LIKE '%%\\_was\\_asked\\_for' OR x.rule LIKE 'suppressed%%'
+           OR x.rule IN ('affordable', 'no_more_than_asked'))))
+"""
+_IN_CRM = """
+CASE k.model WHEN 'crm.lead' THEN EXISTS (SELECT FROM crm_lead l WHERE l.id = k.record_id)
+             ELSE EXISTS (SELECT FROM res_partner p WHERE p.id = k.record_id) END
+"""
+# LATERAL and LIMIT make each a look into an index, whatever the planner knows of how many are known.
+_KNOWN = f"""
+WITH asked AS MATERIALIZED (
+    SELECT place, hashtextextended(reveal_id, 0) AS reveal_id, hashtextextended(domain, 0) AS domain,
+           hashtextextended(registered_domain, 0) AS registered_domain
+    FROM unnest(%(reveal_ids)s::text[], %(domains)s::text[], %(registered_domains)s::text[])
+        WITH ORDINALITY AS asked (reveal_id, domain, registered_domain, place)
+)
+SELECT a.place FROM asked a CROSS JOIN LATERAL (
+    SELECT FROM lead_mining.known_company k WHERE k.reveal_id = a.reveal_id AND {_IN_CRM} LIMIT 1) found
+UNION ALL
+SELECT a.place FROM asked a CROSS JOIN LATERAL (
+    SELECT FROM lead_mining.known_company k WHERE k.domain = a.registered_domain AND {_IN_CRM} LIMIT 1) found
+UNION ALL
+SELECT a.place FROM asked a CROSS JOIN LATERAL (
+    SELECT FROM lead_mining.candidate c JOIN lead_mining.run r ON r.id = c.run_id
+    WHERE hashtextextended(c.company->>'reveal_id', 0) = a.reveal_id AND c.company->>'reveal_id' IS NOT NULL
+      AND {_BOUGHT} LIMIT 1) found
+UNION ALL
+SELECT a.place FROM asked a CROSS JOIN LATERAL (
+    SELECT FROM lead_mining.candidate c JOIN lead_mining.run r ON r.id = c.run_id
+    WHERE hashtextextended(lower(c.company->>'domain'), 0) = a.domain AND c.company->>'domain' IS NOT NULL
+      AND {_BOUGHT} LIMIT 1) found
 """
 
 
-def known_companies(conn: Connection[Any]) -> Exclusions:
-    """What the CRM has as leads and partners, archived ones too, and what was bought before, or is held by another run
-    at this moment: reveal ids, and domains without `www.`."""
-    reveal_ids = conn.execute(
-        f"SELECT reveal_id FROM crm_lead WHERE reveal_id IS NOT NULL UNION SELECT reveal_id FROM ({_BOUGHT}) b"
+def known_companies(conn: Connection[Any], companies: Sequence[Identity]) -> list[bool]:
+    """Whether each is a lead or partner of the CRM, archived ones too, was bought before, or is held by another run at
+    this moment. Domains that many companies share say nothing. The CRM as of the last `crm_index.refresh`.
+    """
+    domains = [None if domain is None or domain in shared_domains() else domain for _, domain in companies]
+    rows = conn.execute(
+        _KNOWN.encode(),
+        {
+            "reveal_ids": [reveal_id for reveal_id, _ in companies],
+            "domains": domains,
+            "registered_domains": [domain and registered_domain(domain) for domain in domains],
+        },
     )
-    domains = conn.execute(
-        "SELECT substring(lower(website) FROM '^(?:[a-z][a-z0-9+.-]*://)?(?:www\\.)?([^/:?#[:space:]]+)')"
-        " FROM (SELECT website FROM crm_lead UNION ALL SELECT website FROM res_partner) w WHERE website <> ''"
-        f" UNION SELECT domain FROM ({_BOUGHT}) b"
-    )
-    return Exclusions(
-        reveal_ids=frozenset(value for (value,) in reveal_ids if value),
-        domains=frozenset(value for (value,) in domains if value) - shared_domains(),
-    )
+    places = {place for (place,) in rows}
+    return [place in places for place in range(1, len(companies) + 1)]

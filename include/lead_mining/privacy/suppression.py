@@ -98,9 +98,13 @@ def lift(conn: Connection, entries: Iterable[Entry]) -> int:
     ).rowcount
 
 
-def suppressed_domains(conn: Connection) -> frozenset[str]:
-    """For providers that can leave companies out before they are paid for."""
-    rows = conn.execute("SELECT value FROM lead_mining.suppression WHERE kind = 'domain'")
+def suppressed_domains(conn: Connection, domains: Iterable[str]) -> frozenset[str]:
+    """Which of these registered domains are on the list, so that their companies can be left out before they are paid
+    for."""
+    rows = conn.execute(
+        "SELECT value FROM lead_mining.suppression WHERE kind = 'domain' AND digest = ANY(%s)",
+        [[_digest("domain", domain) for domain in domains]],
+    )
     return frozenset(value for (value,) in rows)
 
 

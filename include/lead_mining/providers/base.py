@@ -5,13 +5,16 @@ These types are the only thing other rooms may import from `providers`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 JsonObject = dict[str, Any]
+
+MOST_CALLS_AT_ONCE: Final = 8
+"""Of one run: as many slots as lead_mining.provider_call has."""
 
 
 class _Record(BaseModel):
@@ -98,12 +101,19 @@ class Query:
     seniority: str | None = None
 
 
-@dataclass(frozen=True)
-class Exclusions:
-    """Companies that are known already. Providers that can, leave them out before charging."""
+Identity = tuple[str | None, str | None]
+"""By what a company is known: its reveal id, and its domain as Company has it."""
 
-    reveal_ids: frozenset[str] = field(default_factory=frozenset)
-    domains: frozenset[str] = field(default_factory=frozenset)
+
+class Exclusions:
+    """Companies that are known already: here none. Providers that can, leave them out before charging.
+
+    They may be millions, so a provider asks about those that it is about to sell, some hundreds at a time.
+    """
+
+    def known(self, companies: Sequence[Identity]) -> list[bool]:
+        """Whether each of these is known."""
+        return [False] * len(companies)
 
 
 @dataclass(frozen=True)
@@ -140,6 +150,9 @@ class Provider(Protocol):
     """Whether `fetch` costs credits at the provider; where not, asking again costs nothing."""
     answer_within: float
     """Seconds after which the provider has surely ended its work on a call."""
+    calls_at_once: int
+    """How many calls may be under way, 1 to MOST_CALLS_AT_ONCE; more than 1 only where a call needs no other's answer:
+    these get the same cursor, and `fetch` is called in threads."""
 
     def balance(self) -> int | None:
         """Credits left in the account at the provider, free of charge; None where it cannot tell.

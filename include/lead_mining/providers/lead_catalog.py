@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property, reduce
-from itertools import chain
+from itertools import chain, islice
 from operator import and_, or_
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,17 @@ from uuid import UUID, uuid5
 
 from lead_mining import vocabulary
 from lead_mining.exceptions import CatalogueError, ProviderRejected
-from lead_mining.providers.base import Company, Contact, Exclusions, JsonObject, Page, Preview, Provider, Query
+from lead_mining.providers.base import (
+    Company,
+    Contact,
+    Exclusions,
+    Identity,
+    JsonObject,
+    Page,
+    Preview,
+    Provider,
+    Query,
+)
 from lead_mining.providers.catalogue_file import CatalogueFile, Filter, Row, plain
 from lead_mining.providers.country_names import country_code
 from lead_mining.providers.reading import RecordReader, whole_number
@@ -21,6 +31,7 @@ from lead_mining.providers.text import bare_domain, storable
 
 _HASH_NAMESPACE = UUID("5d3f8a0e-0c1b-4f0e-9a53-6c1d2b7e4f90")  # ours; changing it makes every known company new
 _HUGE = 2**63
+_LOOKED_UP_AT_ONCE = 1000  # rows of which it is asked which are known
 _INDUSTRY_FIELDS = ("sector_primary", "sector", "industry_group", "industry", "sub_industry")
 _SEVERAL = ("phones", "emails", "tags", "technologies")
 _WHOLE = ("founded_year", "employees", "twitter_followers")
@@ -44,12 +55,13 @@ class LeadCatalog(Provider):
     excludes_known = True
     charges = False
     answer_within = 0.0
+    calls_at_once = 1
 
     def __init__(self, path: str | Path, columns: Mapping[str, str] | None = None, name: str = "lead_catalog") -> None:
         self.name = name
         self._file = CatalogueFile(str(path))
         self._columns = _mapping(self._file, columns or {})
-        self._open: tuple[Query, str, Iterator[tuple[int, Row]]] | None = None
+        self._open: tuple[tuple[Query, str, Exclusions], Iterator[tuple[int, Row]]] | None = None
 
     def __repr__(self) -> str:
         return f"LeadCatalog({self._file.path!r})"
@@ -64,13 +76,9 @@ class LeadCatalog(Provider):
 
     def preview(self, query: Query, limit: int, exclude: Exclusions) -> Preview:
         """Exactly how many new companies there are, and the first `limit` (at most a page) of them."""
-        where = self._where(query)
-        if exclude.reveal_ids or exclude.domains:
-            fields = ("reveal_id", "name", "domain", "country_code")
-            identity = list(dict.fromkeys(self._columns[field] for field in fields if field in self._columns))
-            count = sum(not self._is_known(row, exclude) for row in self._file.rows(identity, where))
-        else:
-            count = self._file.count(where)
+        fields = ("reveal_id", "name", "domain", "country_code")
+        columns = list(dict.fromkeys(self._columns[field] for field in fields if field in self._columns))
+        count = sum(1 for _ in self._new(enumerate(self._file.rows(columns, self._where(query))), exclude))
         sample = self.fetch(query, min(limit, self.page_size), None, exclude).records if limit > 0 else []
         return Preview(count=count, records=sample)
 
@@ -80,13 +88,11 @@ class LeadCatalog(Provider):
             raise ValueError(f"limit must be between 1 and {self.page_size}, not {limit}")
         records: list[JsonObject] = []
         next_cursor = None
-        rows = self._rows_from(query, cursor)
+        rows = self._rows_from(query, cursor, exclude)
         for position, row in rows:
-            if self._is_known(row, exclude):
-                continue
             if len(records) == limit:
                 next_cursor = str(position)
-                self._open = (query, next_cursor, chain([(position, row)], rows))
+                self._open = ((query, next_cursor, exclude), chain([(position, row)], rows))
                 break
             records.append(self._record(row, query))
         raw = {"catalogue": Path(self._file.path).name, "position": cursor or "0", "records": records}
@@ -118,29 +124,29 @@ class LeadCatalog(Provider):
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
-    def _rows_from(self, query: Query, cursor: str | None) -> Iterator[tuple[int, Row]]:
-        """Matching rows with their positions. The page that follows the last one goes on where that stopped."""
-        if self._open and cursor is not None and self._open[:2] == (query, cursor):
-            rows = self._open[2]
+    def _rows_from(self, query: Query, cursor: str | None, exclude: Exclusions) -> Iterator[tuple[int, Row]]:
+        """New rows with their positions. The page that follows the last one goes on where that stopped."""
+        if self._open and self._open[0] == (query, cursor, exclude):
+            rows = self._open[1]
             self._open = None
             return rows
         if cursor is not None and not (cursor.isascii() and cursor.isdecimal()):
             raise ProviderRejected(f"{cursor!r} is not a position in the catalogue {self._file.path}")
         start = int(cursor or 0)
         columns = [c for field, c in self._columns.items() if field != "contacts" or query.contact_number]
-        return enumerate(self._file.rows(list(dict.fromkeys(columns)), self._where(query), start), start)
+        matching = self._file.rows(list(dict.fromkeys(columns)), self._where(query), start)
+        return self._new(enumerate(matching, start), exclude)
 
-    def _is_known(self, row: Row, exclude: Exclusions) -> bool:
-        if not exclude.reveal_ids and not exclude.domains:
-            return False
-        domain = bare_domain(self._text(row, "domain"))
-        if domain and domain in exclude.domains:
-            return True
-        if not exclude.reveal_ids:
-            return False
+    def _new(self, rows: Iterator[tuple[int, Row]], exclude: Exclusions) -> Iterator[tuple[int, Row]]:
+        """Those of the rows that are not known, looked up so many at a time."""
+        while some := list(islice(rows, _LOOKED_UP_AT_ONCE)):
+            known = exclude.known([self._identity(row) for _, row in some])
+            yield from (row for row, is_known in zip(some, known, strict=True) if not is_known)
+
+    def _identity(self, row: Row) -> Identity:
+        domain = bare_domain(self._text(row, "domain")) or None
         country = _country(self._text(row, "country_code"))
-        reveal_id = self._text(row, "reveal_id") or _hash(self._text(row, "name"), domain, country)
-        return reveal_id in exclude.reveal_ids
+        return self._text(row, "reveal_id") or _hash(self._text(row, "name"), domain, country), domain
 
     def _text(self, row: Row, field: str) -> str:
         value = _as_text(row.get(self._columns.get(field, "")))

@@ -44,6 +44,9 @@ class OdooIap(Provider):
     The contract (Odoo 17, `/iap/clearbit/2/lead_mining_request`) has no cursor, no exclusion and no free count: asking
     again may give companies that are known, and `preview` knows nothing. `charged` is what the documentation says: one
     credit a company and one a contact; the answer does not tell.
+
+    Calls need no other's answer, so several may be under way (`calls_at_once`). But where the provider has no more, it
+    may begin again from the start: calls made at once with the last may pay for companies that were bought before.
     """
 
     page_size = 200  # MAX_LEAD of Odoo 17
@@ -51,8 +54,16 @@ class OdooIap(Provider):
     charges = True
     answer_within = READ_TIMEOUT
 
-    def __init__(self, base_url: str, account_token: str, dbuuid: str, client: httpx.Client | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        account_token: str,
+        dbuuid: str,
+        client: httpx.Client | None = None,
+        calls_at_once: int = 1,
+    ) -> None:
         self.name = "odoo_iap"
+        self.calls_at_once = calls_at_once
         base = check_base_url(base_url)
         self._url = base + _ENDPOINT
         self._balance_url = (_BALANCE_OF_ODOO if base == _SERVICE_OF_ODOO else base) + _BALANCE_ENDPOINT

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from known_ones import KnownOnes
 
 from lead_mining.providers.base import Company, Exclusions, Query
 from lead_mining.providers.lead_catalog import LeadCatalog
@@ -59,9 +60,9 @@ def test_software_in_three_countries_agrees_with_pandas(catalogue: LeadCatalog) 
 
 def test_what_was_mined_is_not_found_again(catalogue: LeadCatalog) -> None:
     first = mine(catalogue, SOFTWARE, Exclusions())[:200]
-    known = Exclusions(
-        reveal_ids=frozenset(company.reveal_id for company in first if company.reveal_id),
-        domains=frozenset(company.domain for company in first if company.domain),
+    known = KnownOnes(
+        reveal_ids=[company.reveal_id for company in first if company.reveal_id],
+        domains=[company.domain for company in first if company.domain],
     )
     rest = mine(catalogue, SOFTWARE, known)
     assert catalogue.preview(SOFTWARE, 1, known).count == len(rest) > 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from known_ones import KnownOnes
 
 from lead_mining.exceptions import CatalogueError, MalformedRecord, ProviderRejected
 from lead_mining.providers.base import Company, Exclusions, Query
@@ -109,11 +110,11 @@ def test_going_back_and_mixing_queries_does_not_disturb_paging(catalogue: LeadCa
 
 def test_known_companies_are_left_out_and_not_counted(catalogue: LeadCatalog) -> None:
     known = mined(catalogue, Query(()))
-    exclude = Exclusions(reveal_ids=frozenset({str(known[1].reveal_id)}), domains=frozenset({"alpha.com"}))
+    exclude = KnownOnes(reveal_ids=[str(known[1].reveal_id)], domains=["alpha.com"])
     assert names(mined(catalogue, Query(()), 2, exclude)) == ["Gamma", "Delta", "Epsilon", "Zeta"]
     preview = catalogue.preview(Query(()), 1, exclude)
     assert (preview.count, len(preview.records)) == (4, 1)
-    everything = Exclusions(reveal_ids=frozenset(str(company.reveal_id) for company in known))
+    everything = KnownOnes(reveal_ids=[str(company.reveal_id) for company in known])
     assert catalogue.preview(Query(()), 5, everything) == type(preview)(count=0, records=[])
 
 
@@ -285,7 +286,7 @@ def test_a_truncated_gzip_is_a_catalogue_error(tmp_path: Path) -> None:
     text = "name,domain\n" + "".join(f"Name {n},{n * 7919 % 99991}.com\n" for n in range(20_000))
     path.write_bytes(gzip.compress(text.encode())[:-5000])
     with pytest.raises(CatalogueError, match="cannot be read"):
-        LeadCatalog(path).preview(Query(()), 1, Exclusions(domains=frozenset({"x.com"})))
+        LeadCatalog(path).preview(Query(()), 1, KnownOnes(domains=["x.com"]))
 
 
 def test_dirty_csv_rows_cost_only_themselves(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
