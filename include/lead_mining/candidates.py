@@ -108,7 +108,7 @@ def progress(conn: Connection, run_id: int, so_far: Progress | None = None) -> P
     ).fetchone() or (0, 0, 0, None, 0)
     if not pages:
         return so_far
-    new, with_new = conn.execute(_SEEN, [run_id, so_far.last_position]).fetchone() or (0, 0)
+    new, with_new = conn.execute(_SEEN, [run_id, so_far.last_position], prepare=False).fetchone() or (0, 0)
     return Progress(
         so_far.pages + pages,
         last_page,

@@ -13,7 +13,8 @@ from lead_mining.providers.base import Identity
 # What was bought and turned down for a reason that does not hang on what that request asked for, or on what could be
 # paid: another request would turn it down again. A person can load it by `retry_rejections`, without buying it again.
 _BOUGHT = """
-NOT r.dry_run AND (c.state IN ('loaded', 'accepted') OR c.state = 'rejected' AND NOT EXISTS (
+NOT (SELECT r.dry_run FROM lead_mining.run r WHERE r.id = c.run_id)
+AND (c.state IN ('loaded', 'accepted') OR c.state = 'rejected' AND NOT EXISTS (
     SELECT FROM lead_mining.rejection x
     WHERE x.candidate_id = c.id AND x.contact_index IS NULL AND x.severity = 'reject'
       AND (x.rule LIKE '%%\\_was\\_asked\\_for' OR x.rule LIKE 'suppressed%%'
@@ -23,7 +24,8 @@ _IN_CRM = """
 CASE k.model WHEN 'crm.lead' THEN EXISTS (SELECT FROM crm_lead l WHERE l.id = k.record_id)
              ELSE EXISTS (SELECT FROM res_partner p WHERE p.id = k.record_id) END
 """
-# LATERAL and LIMIT make each a look into an index, whatever the planner knows of how many are known.
+# LATERAL and LIMIT make each a look into an index, whatever the planner knows of how many are known; a join with the
+# run would lead it to read all candidates of each.
 _KNOWN = f"""
 WITH asked AS MATERIALIZED (
     SELECT place, hashtextextended(reveal_id, 0) AS reveal_id, hashtextextended(domain, 0) AS domain,
@@ -38,12 +40,12 @@ SELECT a.place FROM asked a CROSS JOIN LATERAL (
     SELECT FROM lead_mining.known_company k WHERE k.domain = a.registered_domain AND {_IN_CRM} LIMIT 1) found
 UNION ALL
 SELECT a.place FROM asked a CROSS JOIN LATERAL (
-    SELECT FROM lead_mining.candidate c JOIN lead_mining.run r ON r.id = c.run_id
+    SELECT FROM lead_mining.candidate c
     WHERE hashtextextended(c.company->>'reveal_id', 0) = a.reveal_id AND c.company->>'reveal_id' IS NOT NULL
       AND {_BOUGHT} LIMIT 1) found
 UNION ALL
 SELECT a.place FROM asked a CROSS JOIN LATERAL (
-    SELECT FROM lead_mining.candidate c JOIN lead_mining.run r ON r.id = c.run_id
+    SELECT FROM lead_mining.candidate c
     WHERE hashtextextended(lower(c.company->>'domain'), 0) = a.domain AND c.company->>'domain' IS NOT NULL
       AND {_BOUGHT} LIMIT 1) found
 """
@@ -61,6 +63,7 @@ def known_companies(conn: Connection[Any], companies: Sequence[Identity]) -> lis
             "domains": domains,
             "registered_domains": [domain and registered_domain(domain) for domain in domains],
         },
+        prepare=False,  # planned anew: a plan from when the tables were empty reads them whole
     )
     places = {place for (place,) in rows}
     return [place in places for place in range(1, len(companies) + 1)]

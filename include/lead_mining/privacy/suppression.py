@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -128,19 +128,22 @@ FROM asked a JOIN {table} b ON b.{column} = a.value AND b.active WHERE a.kind = 
 _LISTS_OF_THE_CRM = (("mail_blacklist", "email", "email"), ("phone_blacklist", "number", "phone"))
 
 
-def _on_a_list(conn: Connection) -> str:
-    """The query for the lists that there are: the embedded CRM has none of its own."""
+def _listed(conn: Connection) -> tuple[frozenset[str], str]:
+    """The kinds of which anything is on a list, and the query for these lists: the embedded CRM has none of its own."""
     rows = conn.execute(
-        "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass('public.' || name) IS NOT NULL",
-        [[table for table, _, _ in _LISTS_OF_THE_CRM]],
+        "SELECT kind FROM unnest(%s::text[]) AS listed (kind)"
+        " WHERE EXISTS (SELECT FROM lead_mining.suppression s WHERE s.kind = listed.kind)"
+        " UNION ALL SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass('public.' || name) IS NOT NULL",
+        [list(KINDS), [table for table, _, _ in _LISTS_OF_THE_CRM]],
     )
-    there = {table for (table,) in rows}
+    there = {name for (name,) in rows}
     theirs = [
-        _ON_THE_CRMS.format(table=table, column=column, column_kind=kind)
+        (kind, _ON_THE_CRMS.format(table=table, column=column, column_kind=kind))
         for table, column, kind in _LISTS_OF_THE_CRM
-        if table in there
+        if table in there and conn.execute(f"SELECT FROM {table} WHERE active LIMIT 1".encode()).fetchone() is not None
     ]
-    return _ASKED + " UNION ALL ".join([_ON_OUR_LIST, *theirs])
+    kinds = there.intersection(KINDS) | {kind for kind, _ in theirs}
+    return frozenset(kinds), _ASKED + " UNION ALL ".join([_ON_OUR_LIST, *(query for _, query in theirs)])
 
 
 def find_suppressed(conn: Connection, companies: Sequence[tuple[int, Company]]) -> list[Suppressed]:
@@ -149,13 +152,16 @@ def find_suppressed(conn: Connection, companies: Sequence[tuple[int, Company]]) 
     A company is by its domain, its country, any of its own addresses or numbers; a contact by address, number, or name
     and company, and by the domain of the address. Named is the first of KINDS that is on a list. Reads only.
     """
+    listed, on_a_list = _listed(conn)
+    if not listed:
+        return []
     bearers: dict[tuple[Kind, str], set[tuple[int, int | None]]] = defaultdict(set)
     for candidate_id, company in companies:
-        for index, kind, value in _marks(company):
+        for index, kind, value in _marks(company, listed):
             bearers[kind, value].add((candidate_id, index))
     marks = list(bearers)
     rows = conn.execute(
-        _on_a_list(conn).encode(),
+        on_a_list.encode(),
         {
             "kinds": Jsonb([kind for kind, _ in marks]),
             "values": Jsonb([value.encode("utf-8", errors="replace").decode() for _, value in marks]),
@@ -172,35 +178,38 @@ def find_suppressed(conn: Connection, companies: Sequence[tuple[int, Company]]) 
     return [one for (candidate_id, index), one in found.items() if index is None or (candidate_id, None) not in found]
 
 
-def _marks(company: Company) -> Iterator[tuple[int | None, Kind, str]]:
-    """(contact index, kind, normalised value) of all by which a company and its contacts may be suppressed."""
+def _marks(company: Company, listed: Container[str]) -> Iterator[tuple[int | None, Kind, str]]:
+    """(contact index, kind, normalised value) of all of the kinds listed by which a company and its contacts may be
+    suppressed. What is of no such kind is not normalised, which for telephone numbers is slow."""
     domain = registered_domain(company.domain) if company.domain else None
     country = company.country_code.upper() if company.country_code else None
-    if domain:
+    if domain and "domain" in listed:
         yield None, "domain", domain
-    if country:
+    if country and "country" in listed:
         yield None, "country", country
-    for email in company.emails:
+    for email in company.emails if "email" in listed else ():
         if address := email_address(email):
             yield None, "email", address
-    for phone in company.phones:
+    for phone in company.phones if "phone" in listed else ():
         if number := e164(phone, country):
             yield None, "phone", number
     for index, contact in enumerate(company.contacts):
-        for kind, value in _marks_of(contact, domain, country):
+        for kind, value in _marks_of(contact, domain, country, listed):
             yield index, kind, value
 
 
-def _marks_of(contact: Contact, domain: str | None, country: str | None) -> Iterator[tuple[Kind, str]]:
+def _marks_of(
+    contact: Contact, domain: str | None, country: str | None, listed: Container[str]
+) -> Iterator[tuple[Kind, str]]:
     address = email_address(contact.email) if contact.email else None
     of_address = registered_domain(address.rpartition("@")[2]) if address else None
-    if address:
+    if address and "email" in listed:
         yield "email", address
-    if of_address:
+    if of_address and "domain" in listed:
         yield "domain", of_address
-    if contact.phone and (number := e164(contact.phone, country)):
+    if contact.phone and "phone" in listed and (number := e164(contact.phone, country)):
         yield "phone", number
-    for at in {domain, of_address} - {None}:
+    for at in {domain, of_address} - {None} if "person" in listed else ():
         if contact.full_name and (person := _normalised("person", f"{contact.full_name}@{at}")):
             yield "person", person
 

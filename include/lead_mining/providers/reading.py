@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lead_mining.exceptions import MalformedRecord
-from lead_mining.providers.text import bare_domain, shorten, storable
+from lead_mining.providers.text import bare_domain, shorten, storable_text
 
 _MAX_INT4 = 2**31 - 1
 _MAX_BIGINT = 2**63 - 1
@@ -119,7 +119,7 @@ class RecordReader:
         if value is None:
             return None
         if isinstance(value, str):
-            return str(storable(value)).strip() or None
+            return storable_text(value).strip() or None
         self.problem(key, value, "must be text")
         return None
 

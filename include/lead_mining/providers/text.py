@@ -34,8 +34,15 @@ def _storable(value: Any, secret: str, depth: int) -> Any:
 
 
 def _clean(text: str, secret: str) -> str:
-    text = _NOT_STORABLE.sub("", text)
+    text = storable_text(text)
     return text.replace(secret, "***") if secret else text
+
+
+def storable_text(text: str) -> str:
+    """The text without what PostgreSQL refuses; most have none of it, which is seen at once."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return _NOT_STORABLE.sub("", text)
 
 
 def shorten(value: object) -> str:
