@@ -32,6 +32,7 @@ class Mining:
     request: dict[str, Any]
     data_docs: str
     run_id: int | None = None
+    calls_at_once: int = 1
 
 
 @dataclass(frozen=True)

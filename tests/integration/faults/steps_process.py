@@ -55,7 +55,9 @@ def call(conn: psycopg.Connection, step: str, order: dict[str, Any]) -> dict[str
     if step == "release":
         return pipeline.release(conn, order["key"])
     if step == "extract":
-        provider = OdooIap(order["url"], order["token"], "2a8a5d34-0000-4000-8000-000000000003")
+        at_once = order["calls_at_once"]
+        dbuuid = "2a8a5d34-0000-4000-8000-000000000003"
+        provider = OdooIap(order["url"], order["token"], dbuuid, calls_at_once=at_once)
 
         def reconnect() -> psycopg.Connection:
             return psycopg.connect(order["dsn"], autocommit=True, application_name=step)

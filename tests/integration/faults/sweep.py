@@ -196,12 +196,16 @@ def as_airflow(place: Place, mining: Mining, steps: Sequence[str]) -> Outcome:
 
 
 def settle(dsn: str, charged: int) -> None:
-    """What a person does who looks at the provider's account: a lost answer cost what it shows beyond the stored pages."""
+    """What a person does who looks at the provider's account: lost answers cost what it shows beyond the stored pages."""
     with psycopg.connect(dsn, autocommit=True) as conn:
-        ((call_id, known, wait),) = conn.execute(
-            "SELECT id, (SELECT coalesce(sum(charged), 0) FROM lead_mining.provider_call),"
+        unsettled = conn.execute(
+            "SELECT id, most, (SELECT coalesce(sum(charged), 0) FROM lead_mining.provider_call),"
             " extract(epoch FROM pending_until - clock_timestamp())::float"
-            " FROM lead_mining.provider_call WHERE state IN ('open', 'unknown')"
+            " FROM lead_mining.provider_call WHERE state IN ('open', 'unknown') ORDER BY id"
         ).fetchall()
-        time.sleep(max(wait, 0))
-        settle_call(conn, call_id, "lost" if charged > known else "not_charged", charged - known, by="a person")
+        left = charged - unsettled[0][2]
+        for call_id, most, _, wait in unsettled:
+            time.sleep(max(wait, 0))
+            cost = left if call_id == unsettled[-1][0] else min(left, most)
+            settle_call(conn, call_id, "lost" if cost else "not_charged", cost, by="a person")
+            left -= cost
