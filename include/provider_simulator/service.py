@@ -45,26 +45,31 @@ class Service:
         if fault is Fault.CREDIT_FLAG:
             self.store.note(token, data, fault)
             return wire.result([], credit_error=True)
-        leads = self.store.sell(token, data, fault or "ok", lambda till: self._pick(till, search, fault))
+        leads = self.store.sell(token, data, fault or "ok", lambda till: self._pick(till, data, search, fault))
         return wire.result(disfigure(fault, leads) if fault else leads)
 
     def balance(self, params: Any) -> int:
         """Credits left. Raises ``AccessError``. An account that was never used has what a new one gets."""
-        account = self.store.account(self.token_of(params))
-        return self.store.trial_credits if account is None else int(account["balance"])
+        balance = self.store.balance(self.token_of(params))
+        return self.store.trial_credits if balance is None else balance
 
     def note_failure(self, params: Any, fault: Fault) -> None:
         """Writes a call that fails before anything is sold into the account's history."""
         self.store.note(self.token_of(params), params.get("data"), fault)
 
-    def _pick(self, till: Till, search: Search, fault: Fault | None) -> Leads:
-        if fault is Fault.REPEATED_PAGE and (last := till.last_answer()):
-            return last
+    def _pick(self, till: Till, data: Any, search: Search, fault: Fault | None) -> Leads:
+        if fault is Fault.REPEATED_PAGE and (last := till.last_sale()):
+            return self._leads(last[1], parse_search(last[0]))
         twice = fault is Fault.DUPLICATE_COMPANIES
         number = max(1, search.lead_number - 1) if twice else search.lead_number
         taken = till.take(search.key, self.catalogue.matching(search), number)
-        leads = [wire.lead(row, search) for row in self.catalogue.rows(taken)]
-        return leads + leads[:1] if twice else leads
+        sold = taken + taken[:1] if twice else taken
+        if sold:
+            till.remember(data, sold)
+        return self._leads(sold, search)
+
+    def _leads(self, positions: list[int], search: Search) -> Leads:
+        return [wire.lead(row, search) for row in self.catalogue.rows(positions)]
 
 
 def _refusal(fault: Fault, search: Search) -> ServiceError | None:

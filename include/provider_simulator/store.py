@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from provider_simulator import wire
 from provider_simulator.errors import InsufficientCreditError
@@ -18,8 +19,12 @@ _SCHEMA = """
 create table if not exists account (
     token text primary key,
     balance integer not null check (balance >= 0),
-    opened_at text not null,
-    last_answer text
+    opened_at text not null
+);
+create table if not exists last_sale (
+    token text primary key references account,
+    data text not null,
+    positions text not null
 );
 create table if not exists sold (
     token text not null references account,
@@ -55,9 +60,19 @@ class Till:
         found = self.connection.execute("select balance from account where token = ?", (self.token,)).fetchone()
         return int(found[0])
 
-    def last_answer(self) -> Leads | None:
-        found = self.connection.execute("select last_answer from account where token = ?", (self.token,)).fetchone()
-        return None if found[0] is None else list(json.loads(found[0]))
+    def last_sale(self) -> tuple[Any, list[int]] | None:
+        """The filter that was last sold to, and the positions that were sold."""
+        sold = "select data, positions from last_sale where token = ?"
+        found = self.connection.execute(sold, (self.token,)).fetchone()
+        return None if found is None else (json.loads(found[0]), json.loads(found[1]))
+
+    def remember(self, data: Any, positions: list[int]) -> None:
+        """For `last_sale`: the leads themselves would make up most of what is written."""
+        self.connection.execute(
+            "insert into last_sale values (?, ?, ?) "
+            "on conflict (token) do update set data = excluded.data, positions = excluded.positions",
+            (self.token, json.dumps(data), json.dumps(positions)),
+        )
 
     def take(self, key: str, positions: list[int], number: int) -> list[int]:
         """The next positions of this filter for this account; from the start again when all were sold."""
@@ -74,15 +89,11 @@ class Till:
         return taken
 
     def charge(self, leads: Leads) -> int:
-        """Charges for these leads and remembers them. Raises ``InsufficientCreditError``: roll back."""
+        """Charges for these leads. Raises ``InsufficientCreditError``: roll back."""
         due = wire.cost(leads)
         if due > self.balance:
             raise InsufficientCreditError(due)
-        if leads:
-            self.connection.execute(
-                "update account set balance = balance - ?, last_answer = ? where token = ?",
-                (due, json.dumps(leads), self.token),
-            )
+        self.connection.execute("update account set balance = balance - ? where token = ?", (due, self.token))
         return due
 
     def note(self, data: Any, leads: Leads, charged: int, outcome: str) -> None:
@@ -108,29 +119,35 @@ class Store:
         self.path = path
         self.trial_credits = trial_credits
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(self._connect()) as connection:
-            connection.execute("pragma journal_mode = wal")
-            connection.executescript(_SCHEMA)
+        self._kept = threading.local()
+        self._connection.execute("pragma journal_mode = wal")
+        self._connection.executescript(_SCHEMA)
 
-    def _connect(self) -> sqlite3.Connection:
-        # autocommit: transactions are begun and ended by hand
-        return sqlite3.connect(self.path, timeout=30, isolation_level=None)
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        """This thread's. Closing the last one writes the log back and waits for the disk, so they are kept."""
+        if not hasattr(self._kept, "connection"):
+            # autocommit: transactions are begun and ended by hand
+            self._kept.connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+            # whole after a crash of the process; the last sales may be lost with the machine alone
+            self._kept.connection.execute("pragma synchronous = normal")
+        return cast("sqlite3.Connection", self._kept.connection)
 
     @contextmanager
     def till(self, token: str) -> Iterator[Till]:
         """Opens the account at first sight and locks the books: what happens inside happens whole or not at all."""
-        with closing(self._connect()) as connection:
-            connection.execute("begin immediate")
-            try:
-                connection.execute(
-                    "insert into account values (?, ?, ?, null) on conflict do nothing",
-                    (token, self.trial_credits, datetime.now(UTC).isoformat(timespec="seconds")),
-                )
-                yield Till(connection, token)
-                connection.execute("commit")
-            except BaseException:
-                connection.execute("rollback")
-                raise
+        connection = self._connection
+        connection.execute("begin immediate")
+        try:
+            connection.execute(
+                "insert into account (token, balance, opened_at) values (?, ?, ?) on conflict do nothing",
+                (token, self.trial_credits, datetime.now(UTC).isoformat(timespec="seconds")),
+            )
+            yield Till(connection, token)
+            connection.execute("commit")
+        except BaseException:
+            connection.execute("rollback")
+            raise
 
     def sell(self, token: str, data: Any, outcome: str, pick: Callable[[Till], Leads]) -> Leads:
         """Picks leads and charges for them in one transaction; a refusal for lack of credits is noted too."""
@@ -152,24 +169,34 @@ class Store:
         with self.till(token) as till:
             till.connection.execute("update account set balance = balance + ? where token = ?", (credits, token))
 
+    def balance(self, token: str) -> int | None:
+        """``None`` for a token that was never used."""
+        found = self._connection.execute("select balance from account where token = ?", (token,)).fetchone()
+        return None if found is None else int(found[0])
+
     def account(self, token: str) -> dict[str, Any] | None:
         """Balance and calls, oldest first; ``None`` for a token that was never used."""
-        with closing(self._connect()) as connection:
-            connection.row_factory = sqlite3.Row
-            connection.execute("begin")  # one snapshot for both reads
+        connection = self._connection
+        connection.execute("begin")  # one snapshot for both reads
+        try:
             account = connection.execute("select balance, opened_at from account where token = ?", (token,)).fetchone()
-            if account is None:
-                return None
             calls = connection.execute(
                 "select number, time, filter, companies, contacts, charged, outcome from call "
                 "where token = ? order by number",
                 (token,),
             ).fetchall()
-            return {
-                **dict(account),
-                "charged": sum(call["charged"] for call in calls),
-                "calls": [{**dict(call), "filter": _read(call["filter"])} for call in calls],
-            }
+        finally:
+            connection.execute("commit")
+        if account is None:
+            return None
+        names = ("number", "time", "filter", "companies", "contacts", "charged", "outcome")
+        told = [dict(zip(names, call, strict=True)) for call in calls]
+        return {
+            "balance": account[0],
+            "opened_at": account[1],
+            "charged": sum(call["charged"] for call in told),
+            "calls": [{**call, "filter": _read(call["filter"])} for call in told],
+        }
 
 
 def _read(text: str) -> Any:
