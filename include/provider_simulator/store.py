@@ -120,6 +120,7 @@ class Store:
         self.trial_credits = trial_credits
         path.parent.mkdir(parents=True, exist_ok=True)
         self._kept = threading.local()
+        self._one_at_a_time = threading.Lock()  # who waits for SQLite's own lock sleeps longer than need be
         self._connection.execute("pragma journal_mode = wal")
         self._connection.executescript(_SCHEMA)
 
@@ -137,17 +138,18 @@ class Store:
     def till(self, token: str) -> Iterator[Till]:
         """Opens the account at first sight and locks the books: what happens inside happens whole or not at all."""
         connection = self._connection
-        connection.execute("begin immediate")
-        try:
-            connection.execute(
-                "insert into account (token, balance, opened_at) values (?, ?, ?) on conflict do nothing",
-                (token, self.trial_credits, datetime.now(UTC).isoformat(timespec="seconds")),
-            )
-            yield Till(connection, token)
-            connection.execute("commit")
-        except BaseException:
-            connection.execute("rollback")
-            raise
+        with self._one_at_a_time:
+            connection.execute("begin immediate")
+            try:
+                connection.execute(
+                    "insert into account (token, balance, opened_at) values (?, ?, ?) on conflict do nothing",
+                    (token, self.trial_credits, datetime.now(UTC).isoformat(timespec="seconds")),
+                )
+                yield Till(connection, token)
+                connection.execute("commit")
+            except BaseException:
+                connection.execute("rollback")
+                raise
 
     def sell(self, token: str, data: Any, outcome: str, pick: Callable[[Till], Leads]) -> Leads:
         """Picks leads and charges for them in one transaction; a refusal for lack of credits is noted too."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -18,24 +20,26 @@ def storable(value: Any, secret: str = "") -> Any:
     Raises ValueError where the nesting is deeper than 100.
     """
     hidden = secret if len(secret) >= _SHORTEST_SECRET else ""
-    return _storable(value, hidden, _MAX_DEPTH)
+    return _storable(value, partial(_without, secret=hidden) if hidden else storable_text, _MAX_DEPTH)
 
 
-def _storable(value: Any, secret: str, depth: int) -> Any:
+def _storable(value: Any, clean: Callable[[str], str], depth: int) -> Any:
     if isinstance(value, str):
-        return _clean(value, secret)
+        return clean(value)
     if not isinstance(value, dict | list):
         return value
     if not depth:
         raise ValueError(f"nested more than {_MAX_DEPTH} deep")
-    if isinstance(value, dict):
-        return {_clean(key, secret): _storable(item, secret, depth - 1) for key, item in value.items()}
-    return [_storable(item, secret, depth - 1) for item in value]
+    if isinstance(value, dict):  # most items are texts: one call each, for a page has tens of thousands
+        return {
+            clean(key): clean(item) if type(item) is str else _storable(item, clean, depth - 1)
+            for key, item in value.items()
+        }
+    return [_storable(item, clean, depth - 1) for item in value]
 
 
-def _clean(text: str, secret: str) -> str:
-    text = storable_text(text)
-    return text.replace(secret, "***") if secret else text
+def _without(text: str, secret: str) -> str:
+    return storable_text(text).replace(secret, "***")
 
 
 def storable_text(text: str) -> str:
