@@ -13,13 +13,14 @@ lines and links, so that it suits light and dark themes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from lead_mining.providers.base import Company, Contact
 
@@ -38,26 +39,19 @@ _SOCIAL = {  # a handle holds the rest of the path, such as company/acme
 }
 
 
-class _Item(NamedTuple):
-    text: str
-    href: str | None = None
-
-    @property
-    def is_web(self) -> bool:
-        return self.href is not None and self.href.startswith("http")
-
-
 class _Fact(NamedTuple):
+    """Items that are no Markup, which only `_link` makes, are escaped by the template."""
+
     label: str
-    items: list[_Item]
+    items: list[str]
     as_pills: bool = False
 
 
 class _Person(NamedTuple):
     name: str
     title: str
-    email: _Item | None
-    phone: _Item | None
+    email: str
+    phone: str
 
 
 def render_note(company: Company, *, lead_type: Literal["lead", "opportunity"], request_number: str) -> str:
@@ -85,7 +79,7 @@ def _template() -> Template:
     return environment.from_string(source)
 
 
-def _facts(company: Company) -> list[_Fact]:
+def _facts(company: Company) -> Iterator[_Fact]:
     sectors = (
         company.sector_primary,
         company.sector,
@@ -94,33 +88,40 @@ def _facts(company: Company) -> list[_Fact]:
         company.sub_industry,
     )
     revenue = _clean(company.estimated_annual_revenue) or _number(company.annual_revenue, "$")
-    twitter = [_clean(company.twitter_bio), _number(company.twitter_followers, after=" followers")]
-    return [
-        _Fact("Company type", _items([company.company_type])),
-        _Fact("Founded", _items([str(company.founded_year) if _is_shown(company.founded_year) else None])),
-        _Fact("Sectors", _items(sectors), as_pills=True),
-        _Fact("Employees", _items([_number(company.employees)])),
-        _Fact("Estimated revenue", _items([revenue and f"{revenue} per year"])),
-        _Fact("Market cap", _items([_number(company.market_cap, "$")])),
-        _Fact("Phone", _items(company.phones, _phone), as_pills=True),
-        _Fact("E-mail", _items(company.emails, _email), as_pills=True),
-        _Fact("Time zone", _items([company.timezone], lambda text: _time_zone(text, company.timezone_url))),
-        _Fact("Technologies", _items(company.technologies, _technology), as_pills=True),
-        _Fact("Twitter", _items(twitter)),
-    ]
+    yield _Fact("Company type", _items([company.company_type]))
+    yield _Fact("Founded", _items([str(company.founded_year) if _is_shown(company.founded_year) else None]))
+    yield _Fact("Sectors", _items(sectors), as_pills=True)
+    yield _Fact("Employees", _items([_number(company.employees)]))
+    yield _Fact("Estimated revenue", _items([revenue and f"{revenue} per year"]))
+    yield _Fact("Market cap", _items([_number(company.market_cap, "$")]))
+    yield _Fact("Phone", _items(company.phones, link=_dialled), as_pills=True)
+    yield _Fact("E-mail", _items(company.emails, link=_mail_address), as_pills=True)
+    yield _Fact("Time zone", _items([company.timezone], _spaced, lambda text: _web_address(company.timezone_url)))
+    yield _Fact("Technologies", _items(company.technologies, _technology), as_pills=True)
+    yield _Fact("Twitter", _items([company.twitter_bio, _number(company.twitter_followers, after=" followers")]))
 
 
-def _items(texts: Iterable[str | None], make: Callable[[str], _Item] = _Item) -> list[_Item]:
-    """The texts that say something, each once, as items."""
-    found: dict[str, _Item] = {}
+def _items(
+    texts: Iterable[str | None],
+    shown: Callable[[str], str] = str,
+    link: Callable[[str], str | None] = lambda text: None,
+) -> list[str]:
+    """The texts that say something, each once, as they are shown, linked to the address that `link` gives."""
+    found: dict[str, str] = {}
     for text in texts:
-        if cleaned := _clean(text):
-            item = make(cleaned)
-            found.setdefault(item.text.casefold(), item)
-    items = list(found.values())
+        if text and (cleaned := shown(_clean(text))):
+            found.setdefault(cleaned.casefold(), cleaned)
+    items = [_link(text, link(text)) for text in found.values()]
     if len(items) > _MAX_ITEMS:
-        items[_MAX_ITEMS:] = [_Item(f"and {len(items) - _MAX_ITEMS} more")]
+        items[_MAX_ITEMS:] = [f"and {len(items) - _MAX_ITEMS} more"]
     return items
+
+
+def _link(text: str, address: str | None) -> str:
+    if address is None:
+        return text
+    target = ' target="_blank" rel="noopener noreferrer"' if address.startswith("http") else ""
+    return Markup(f'<a href="{escape(address)}"{target}>{escape(text)}</a>')  # noqa: S704 (both are escaped)
 
 
 def _person(contact: Contact) -> _Person:
@@ -128,39 +129,39 @@ def _person(contact: Contact) -> _Person:
     return _Person(
         name=_clean(contact.full_name),
         title=_clean(contact.title),
-        email=_email(email) if email else None,
-        phone=_phone(phone) if phone else None,
+        email=_link(email, _mail_address(email)),
+        phone=_link(phone, _dialled(phone)),
     )
 
 
-def _social(company: Company) -> list[_Item]:
+def _social(company: Company) -> list[str]:
     handles = (company.facebook, company.linkedin, company.crunchbase, company.twitter)
     return [
-        _Item(network, base + path)
+        _link(network, base + path)
         for (network, base), handle in zip(_SOCIAL.items(), handles, strict=True)
-        if (path := quote(_clean(handle).lstrip("/@"), safe="/"))
+        if handle and (path := quote(_clean(handle).lstrip("/@"), safe="/"))
     ]
 
 
-def _phone(text: str) -> _Item:
+def _dialled(text: str) -> str | None:
     """Only a plain number can be dialled: letters, extensions and notes stay text."""
     if not _DIALLABLE.fullmatch(text):
-        return _Item(text)
+        return None
     number = text.replace("(0)", "") if text.startswith("+") else text
-    return _Item(text, "tel:" + re.sub(r"[^0-9+]", "", number))
+    return "tel:" + re.sub(r"[^0-9+]", "", number)
 
 
-def _email(text: str) -> _Item:
+def _mail_address(text: str) -> str | None:
     """Quoted, so that an address cannot bring its own subject, body or further recipients."""
-    return _Item(text, "mailto:" + quote(text, safe="@+")) if _EMAIL.fullmatch(text) else _Item(text)
+    return "mailto:" + quote(text, safe="@+") if _EMAIL.fullmatch(text) else None
 
 
-def _time_zone(text: str, url: str | None) -> _Item:
-    return _Item(text.replace("_", " "), _web_address(url))
+def _spaced(text: str) -> str:
+    return text.replace("_", " ")
 
 
-def _technology(text: str) -> _Item:
-    return _Item(text.replace("_", " ").strip().title())
+def _technology(text: str) -> str:
+    return _spaced(text).strip().title()
 
 
 def _is_shown(number: float | None) -> bool:
@@ -172,13 +173,19 @@ def _number(number: float | None, before: str = "", after: str = "") -> str:
 
 
 def _clean(text: str | None, longest: int = _MAX_TEXT) -> str:
-    start = (text or "")[: 20 * longest]  # a hostile text of megabytes costs no more than this
+    if not text:
+        return ""
+    if len(text) <= longest and text.isprintable() and "  " not in text and text[0] != " " != text[-1]:
+        return text  # as almost all are: what is dropped or becomes a space is not printable
+    start = text[: 20 * longest]  # a hostile text of megabytes costs no more than this
     cleaned = " ".join(_DROPPED.sub("", start).split())
     return cleaned if len(cleaned) <= longest else cleaned[: longest - 1].rstrip() + "…"
 
 
 def _web_address(url: str | None) -> str | None:
     """The address if it is one of http(s), with a host and no user; all else is None."""
+    if not url:
+        return None
     cleaned = _clean(url, _MAX_URL + 1)
     try:
         parts = urlsplit(cleaned)
