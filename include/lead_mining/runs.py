@@ -239,8 +239,11 @@ def indexing_alone(conn: Connection) -> Iterator[None]:
 
 @contextmanager
 def _session_lock(conn: Connection, key: int, *, shared: bool = False) -> Iterator[None]:
-    with conn.transaction():  # the lock outlives it
-        _wait_for(conn, "SELECT pg_advisory_lock_shared(%s)" if shared else "SELECT pg_advisory_lock(%s)", [key])
+    """Waits however long it takes: who holds the lock may rightly work for long."""
+    # In one round trip. The lock outlives the transaction; the limits, which are there for Odoo's sake, hold again.
+    with conn.pipeline(), conn.transaction():
+        conn.execute(_NO_LIMITS)
+        conn.execute("SELECT pg_advisory_lock_shared(%s)" if shared else "SELECT pg_advisory_lock(%s)", [key])
     try:
         yield
     finally:
@@ -250,19 +253,14 @@ def _session_lock(conn: Connection, key: int, *, shared: bool = False) -> Iterat
 
 
 def lock_key(conn: Connection, run_key: str) -> None:
-    """Until the transaction ends, nobody else prepares the run of that key. To be called first in it."""
-    _wait_for(conn, "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [run_key, _LOCK_SPACE])
+    """Until the transaction ends, nobody else prepares the run of that key. To be called first in it.
 
-
-_LIMITS: LiteralString = "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)"
-
-
-def _wait_for(conn: Connection, lock: LiteralString, arguments: list[Any]) -> None:
-    """Take an advisory lock of ours, in a transaction, however long it takes: who holds it may rightly work for long.
-
-    The session's limits, which are there for Odoo's sake, hold again for what comes after.
+    Waits however long it takes: who holds the lock may rightly work for long.
     """
     limits = conn.execute("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')").fetchone()
-    conn.execute(_LIMITS, ["0", "0"])
-    conn.execute(lock, arguments)
-    conn.execute(_LIMITS, limits)
+    conn.execute(_NO_LIMITS)
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [run_key, _LOCK_SPACE])
+    conn.execute("SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)", limits)
+
+
+_NO_LIMITS: LiteralString = "SELECT set_config('lock_timeout', '0', true), set_config('statement_timeout', '0', true)"
