@@ -189,31 +189,30 @@ def store_retried(conn: Connection, run_id: int, companies: dict[int, Company]) 
     )
 
 
-_SELECT = "SELECT id, company::text, cost, position FROM lead_mining.candidate WHERE run_id = %s AND state = %s"
-
-
-def _read(rows: Iterable[tuple[int, str, int, int]]) -> list[Candidate]:
-    return [Candidate(id_, Company.model_validate_json(company), cost, place) for id_, company, cost, place in rows]
-
-
-def in_state(conn: Connection, run_id: int, state: str) -> list[Candidate]:
-    """The run's candidates in that state, in the provider's order."""
-    return _read(conn.execute(f"{_SELECT} ORDER BY position", [run_id, state]))
-
-
 def in_chunks(conn: Connection, run_id: int, state: str, part: Part = WHOLE) -> Iterator[list[Candidate]]:
     """The run's candidates in that state, in the provider's order, so many at a time that a million fit into memory.
 
     What becomes of a chunk before the next is asked for changes nothing of what follows.
     """
+    query = "SELECT position, company::text, id, cost FROM lead_mining.candidate WHERE run_id = %s AND state = %s"
+    for rows in _chunks(conn, query, [run_id, state], part):
+        yield [Candidate(id_, Company.model_validate_json(company), cost, at) for at, company, id_, cost in rows]
+
+
+def _chunks(
+    conn: Connection, query: LiteralString, parameters: list[Any], part: Part
+) -> Iterator[list[tuple[Any, ...]]]:
+    """What a query for candidates, its first column their position, finds of a part, in that order."""
     last, more = part.first - 1, True
     while more:
-        next_ones = f"{_SELECT} AND position > %s AND position <= %s ORDER BY position LIMIT %s"
-        chunk = _read(conn.execute(next_ones, [run_id, state, last, part.last, CHUNK]))
-        if chunk:
-            last = chunk[-1].position
-            yield chunk
-        more = len(chunk) == CHUNK
+        rows = conn.execute(
+            f"{query} AND position > %s AND position <= %s ORDER BY position LIMIT %s",
+            [*parameters, last, part.last, CHUNK],
+        ).fetchall()
+        more = len(rows) == CHUNK
+        if rows:
+            last = rows[-1][0]
+            yield rows
 
 
 def set_state(conn: Connection, ids: Iterable[int], state: str) -> None:
@@ -249,6 +248,41 @@ def set_companies(conn: Connection, companies: dict[int, Company]) -> None:
     )
 
 
+def keep_payable(conn: Connection, run_id: int, leads: int, credits: int) -> tuple[int, int]:
+    """Of the accepted candidates the first in the provider's order stay: so many leads, and what costs so many credits.
+
+    The first that is beyond either is turned down, and all that come after it. Returns how many stay, and their cost.
+    """
+    row = conn.execute(
+        """
+        WITH accepted AS (
+            SELECT id, position, cost,
+                   count(*) OVER through <= %(leads)s AND sum(cost) OVER through <= %(credits)s AS stays
+            FROM lead_mining.candidate WHERE run_id = %(run_id)s AND state = 'accepted'
+            WINDOW through AS (ORDER BY position)
+        ),
+        kept AS MATERIALIZED (
+            SELECT count(*) AS leads, coalesce(sum(cost), 0)::bigint AS cost FROM accepted WHERE stays
+        ),
+        turned_down AS (
+            UPDATE lead_mining.candidate AS c SET state = 'rejected'
+            FROM accepted AS a WHERE c.id = a.id AND NOT a.stays
+        ),
+        why AS (
+            INSERT INTO lead_mining.rejection (run_id, candidate_id, step, rule, value, severity)
+            SELECT %(run_id)s, id, 'debit_credits',
+                   CASE WHEN kept.leads < %(leads)s THEN 'affordable' ELSE 'no_more_than_asked' END,
+                   accepted.cost::text, 'reject'
+            FROM accepted CROSS JOIN kept WHERE NOT stays ORDER BY position
+        )
+        SELECT leads, cost FROM kept
+        """,
+        {"run_id": run_id, "leads": leads, "credits": credits},
+    ).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])
+
+
 def set_loaded(conn: Connection, leads: dict[int, int]) -> None:
     """`leads`: candidate id to crm_lead id."""
     conn.execute(
@@ -258,14 +292,14 @@ def set_loaded(conn: Connection, leads: dict[int, int]) -> None:
     )
 
 
-def without_note(conn: Connection, run_id: int, part: Part = WHOLE) -> list[tuple[int, Company]]:
-    """(crm_lead id, company) of the part's leads that have no enrichment note yet, in the provider's order."""
-    rows = conn.execute(
-        "SELECT lead_id, company FROM lead_mining.candidate WHERE run_id = %s AND state = 'loaded'"
-        " AND note_message_id IS NULL AND position BETWEEN %s AND %s ORDER BY position",
-        [run_id, part.first, part.last],
-    )
-    return [(lead_id, Company.model_validate(company)) for lead_id, company in rows]
+def without_note(conn: Connection, run_id: int, part: Part = WHOLE) -> Iterator[list[tuple[int, Company]]]:
+    """(crm_lead id, company) of the part's leads that have no note yet, in chunks, in the provider's order."""
+    query = """
+        SELECT position, company::text, lead_id FROM lead_mining.candidate
+        WHERE run_id = %s AND state = 'loaded' AND note_message_id IS NULL
+    """
+    for rows in _chunks(conn, query, [run_id], part):
+        yield [(lead_id, Company.model_validate_json(company)) for _, company, lead_id in rows]
 
 
 def set_notes(conn: Connection, notes: dict[int, int]) -> None:

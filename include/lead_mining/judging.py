@@ -82,7 +82,7 @@ def reject_known(conn: Connection, run: Run) -> StepResult:
     A chunk of them is read once, and is in memory alone; `find_lookalikes` says how it is compared with those before.
     """
     totals: Counter[str] = Counter(suppressed=0, people_suppressed=0, duplicates=0, possible_duplicates=0)
-    new = _certainly_new(conn, run, "valid", "deduplicate", totals)
+    new = certainly_new(conn, run, "valid", "deduplicate", totals)
     alike = lookalikes.find_lookalikes(conn, run.id, (list(companies.items()) for companies in new))
     while some := list(islice(alike, candidates.CHUNK)):
         _judge_lookalikes(conn, run, some)
@@ -92,18 +92,13 @@ def reject_known(conn: Connection, run: Run) -> StepResult:
     return {"accepted": candidates.move(conn, run.id, "valid", "accepted"), **totals}
 
 
-def reject_certain(conn: Connection, run: Run, state: str, step: str) -> StepResult:
-    """Turn down what is suppressed or certainly known of the candidates in `state`; returns how many."""
-    totals: Counter[str] = Counter(suppressed=0, people_suppressed=0, duplicates=0)
-    for _ in _certainly_new(conn, run, state, step, totals):
-        pass
-    return dict(totals)
-
-
-def _certainly_new(
+def certainly_new(
     conn: Connection, run: Run, state: str, step: str, totals: Counter[str]
 ) -> Iterator[dict[int, Company]]:
-    """Chunk by chunk, turn down suppressed companies and certain duplicates; yields the companies that are left."""
+    """Turn down suppressed companies and certain duplicates of those in `state`, and count them in `totals`.
+
+    Yields what is left of each chunk, by candidate id, if anything is.
+    """
     # The plans are many small look-ups into indexes, costly by estimate: PostgreSQL would compile them for seconds.
     conn.execute("SET LOCAL jit = off")
     passed: set[int] = set()
@@ -120,11 +115,13 @@ def _certainly_new(
             if f"duplicate_{d.kind}" in run.overruled and not d.duplicate_of.startswith("candidate")
         }
         rejected = {d.candidate_id for d in found} - overruled
-        _reject_duplicates(conn, run.id, step, found, overruled)
-        candidates.set_state(conn, rejected, "rejected")
+        if found:
+            _reject_duplicates(conn, run.id, step, found, overruled)
+            candidates.set_state(conn, rejected, "rejected")
         passed |= overruled
         totals["duplicates"] += len(rejected)
-        yield {id_: company for id_, company in companies.items() if id_ not in rejected}
+        if left := {id_: company for id_, company in companies.items() if id_ not in rejected}:
+            yield left
 
 
 def _without_suppressed(

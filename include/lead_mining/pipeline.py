@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import takewhile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from psycopg import Connection
 
 from lead_mining import approval, buying, candidates, judging, runs, waves
-from lead_mining.candidates import WHOLE, Candidate, Part, Rejection
+from lead_mining.candidates import WHOLE, Part
 from lead_mining.credits import accounts, ledger, run_holds
 from lead_mining.credits.ledger import Spendable
 from lead_mining.crm import context as crm_context
 from lead_mining.crm import leads as crm_leads
 from lead_mining.crm import notes as crm_notes
 from lead_mining.crm import requests as crm_requests
-from lead_mining.crm.refresh import refresh
+from lead_mining.crm.refresh import Refreshed, refresh
 from lead_mining.exceptions import (
     CostNotApproved,
     FieldProblem,
@@ -284,33 +284,14 @@ def debit_credits(conn: Connection, run_id: int) -> StepResult:
             run = runs.get(conn, run_id)
             mirrored = accounts.find(conn, run.credit_account).mirrored
             with _request_in_error_without_credits(conn, run), conn.transaction():
-                accepted = _payable(conn, run, mirrored)
-                cost = sum(c.cost for c in accepted)
+                most = run.max_cost
+                if run.mining_request.on_insufficient_credits == "trim" and not mirrored:
+                    most = min(most, run_holds.spendable_for_run(conn, run.credit_account, run.id).credits)
+                leads, cost = candidates.keep_payable(conn, run.id, run.lead_number, most)
                 held = 0 if mirrored else cost
                 run_holds.keep_for_run(conn, run.credit_account, held, run_id)
-                step.finish({"leads": len(accepted), "contacts": cost - len(accepted), "held": held})
+                step.finish({"leads": leads, "contacts": cost - leads, "held": held})
     return step.result
-
-
-def _payable(conn: Connection, run: Run, mirrored: bool) -> list[Candidate]:
-    """The accepted candidates that are loaded: no more than asked for and, where that is asked, than can be paid."""
-    accepted = candidates.in_state(conn, run.id, "accepted")
-    most = run.max_cost
-    if run.mining_request.on_insufficient_credits == "trim" and not mirrored:
-        most = min(most, run_holds.spendable_for_run(conn, run.credit_account, run.id).credits)
-    total = 0
-
-    def fits(candidate: Candidate) -> bool:
-        nonlocal total
-        total += candidate.cost
-        return total <= most
-
-    kept = list(takewhile(fits, accepted[: run.lead_number]))
-    left_out = accepted[len(kept) :]
-    rule = "affordable" if len(kept) < run.lead_number else "no_more_than_asked"
-    candidates.reject(conn, run.id, (Rejection("debit_credits", rule, c.id, value=str(c.cost)) for c in left_out))
-    candidates.set_state(conn, (c.id for c in left_out), "rejected")
-    return kept
 
 
 def load_leads(conn: Connection, run_id: int) -> StepResult:
@@ -331,30 +312,31 @@ def load_leads(conn: Connection, run_id: int) -> StepResult:
 
 
 def _load(conn: Connection, run: Run) -> StepResult:
-    late = judging.reject_certain(conn, run, "accepted", "load_leads")["duplicates"]
-    accepted = candidates.in_state(conn, run.id, "accepted")
-    notices: list[str] = []
-    cost = sum(c.cost for c in accepted)
-    captured = 0 if accounts.find(conn, run.credit_account).mirrored else cost
-    if accepted:
+    totals: Counter[str] = Counter()
+    fresh: Refreshed | None = None
+    leads = cost = 0
+    for accepted in judging.certainly_new(conn, run, "accepted", "load_leads", totals):
         assert run.crm_request_id is not None, "a dry run loads nothing"
-        fresh = refresh(conn, run.mining_request, run.crm_context, run.crm_request_id)
-        notices = list(fresh.notices)
-        loaded = crm_leads.load_leads(conn, fresh.context, fresh.crm_request_id, [(c.id, c.company) for c in accepted])
+        fresh = fresh or refresh(conn, run.mining_request, run.crm_context, run.crm_request_id)
+        loaded = crm_leads.load_leads(conn, fresh.context, fresh.crm_request_id, list(accepted.items()))
         candidates.set_loaded(conn, loaded)
-        if captured:
-            hold_id = run_holds.hold_for_run(conn, run.credit_account, captured, run.id)
-            ledger.capture(conn, hold_id, captured, key=f"run/{run.id}/capture")
+        leads += len(accepted)
+        cost += sum(1 + len(company.contacts) for company in accepted.values())
+    captured = 0 if accounts.find(conn, run.credit_account).mirrored else cost
+    if captured:
+        hold_id = run_holds.hold_for_run(conn, run.credit_account, captured, run.id)
+        ledger.capture(conn, hold_id, captured, key=f"run/{run.id}/capture")
+    if leads:
         _set_request_state(conn, run, "done")
     else:
         _set_request_state(conn, run, "draft", "no_result")  # as Odoo leaves it
     return {
-        "leads": len(accepted),
-        "contacts": cost - len(accepted),
+        "leads": leads,
+        "contacts": cost - leads,
         "captured": captured,
         "lost_to_rejections": candidates.charged(conn, run.id) - cost,
-        "duplicates_since": late,
-        "notices": notices,
+        "duplicates_since": totals["duplicates"],
+        "notices": list(fresh.notices) if fresh else [],
     }
 
 
@@ -365,15 +347,13 @@ def write_enrichment_notes(conn: Connection, run_id: int, part: Part = WHOLE) ->
             run = runs.get(conn, run_id)
             with conn.transaction():
                 context = refresh(conn, run.mining_request, run.crm_context, run.crm_request_id).context
-                notes = [
-                    (
-                        lead_id,
-                        render_note(company, lead_type=context.lead_type, request_number=run.request_number or ""),
-                    )
-                    for lead_id, company in candidates.without_note(conn, run_id, part)
-                ]
-                candidates.set_notes(conn, crm_notes.write_notes(conn, context, notes))
-                step.finish({"notes": len(notes)})
+                render = partial(render_note, lead_type=context.lead_type, request_number=run.request_number or "")
+                notes = 0
+                for chunk in candidates.without_note(conn, run_id, part):
+                    bodies = [(lead_id, partial(render, company)) for lead_id, company in chunk]
+                    candidates.set_notes(conn, crm_notes.write_notes(conn, context, bodies))
+                    notes += len(chunk)
+                step.finish({"notes": notes})
     with runs.once_all_parts_are_done(conn, run_id, "write_enrichment_notes", part.of) as whole:
         if whole and not whole.done:
             whole.finish(whole.result)

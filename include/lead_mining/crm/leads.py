@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from psycopg import Connection
 
 from lead_mining.crm import crons, requests, scoring
 from lead_mining.crm.context import CrmContext
 from lead_mining.crm.followers import add_followers
-from lead_mining.crm.messages import Message, copy_rows, forget_plans, new_ids, transaction_time
+from lead_mining.crm.messages import Message, copy_rows, forget_plans, new_ids
 from lead_mining.crm.notifications import notify_salesperson, post_messages
 from lead_mining.crm.values import LeadValues, lead_values, phone_columns
 from lead_mining.exceptions import QualityError
@@ -36,9 +37,9 @@ def load_leads(
     if nameless := [candidate for candidate, v in zip(candidates, values, strict=True) if not v.name]:
         raise QualityError(f"Candidates without a name and a domain cannot become leads: {_some(nameless)}")
     forget_plans(conn)
-    ids = new_ids(conn, "crm_lead", len(leads))
+    ids, at = new_ids(conn, "crm_lead", len(leads))
     tag_ids = requests.tag_ids(conn, context, crm_request_id)
-    _copy_leads(conn, context, crm_request_id, ids, values, tag_ids)
+    _copy_leads(conn, context, crm_request_id, ids, at, values, tag_ids)
     _insert_tags(conn, ids, tag_ids)
     add_followers(conn, context, ids)
     named = [(id_, lead.name) for id_, lead in zip(ids, values, strict=True)]
@@ -53,10 +54,10 @@ def _copy_leads(
     context: CrmContext,
     crm_request_id: int | None,
     ids: Sequence[int],
+    at: datetime,
     leads: Sequence[LeadValues],
     tag_ids: Sequence[int],
 ) -> None:
-    at = transaction_time(conn)
     same: dict[str, object] = {
         "lead_mining_request_id": crm_request_id,
         "type": context.lead_type,
@@ -99,8 +100,7 @@ def _copy_leads(
 
 def _derived_columns(conn: Connection, context: CrmContext, leads: Sequence[LeadValues]) -> list[dict[str, object]]:
     """The columns `_DERIVED` of each lead: place as the CRM's ids, and the phone by the country's rules."""
-    countries = _country_ids(conn, {lead.country_code for lead in leads})
-    states = _state_ids(conn, countries.values())
+    countries, states = _places(conn, {lead.country_code for lead in leads})
     derived: list[dict[str, object]] = []
     for lead in leads:
         country_id = countries.get(lead.country_code)
@@ -111,16 +111,17 @@ def _derived_columns(conn: Connection, context: CrmContext, leads: Sequence[Lead
     return derived
 
 
-def _country_ids(conn: Connection, codes: Iterable[str | None]) -> dict[str | None, int]:
-    rows = conn.execute("SELECT code, id FROM res_country WHERE code = ANY(%s)", [[c for c in codes if c]])
-    return dict(rows.fetchall())
-
-
-def _state_ids(conn: Connection, country_ids: Iterable[int]) -> dict[tuple[int | None, str | None], int]:
+def _places(
+    conn: Connection, codes: Iterable[str | None]
+) -> tuple[dict[str | None, int], dict[tuple[int | None, str | None], int]]:
+    """Country ids by code, and ids of their states by country id and code."""
     rows = conn.execute(
-        "SELECT country_id, code, id FROM res_country_state WHERE country_id = ANY(%s)", [list(country_ids)]
-    )
-    return {(country, code): id_ for country, code, id_ in rows}
+        "SELECT c.code, c.id, s.code, s.id FROM res_country c LEFT JOIN res_country_state s ON s.country_id = c.id"
+        " WHERE c.code = ANY(%s)",
+        [[code for code in codes if code]],
+    ).fetchall()
+    countries = {country: id_ for country, id_, _, _ in rows}
+    return countries, {(country_id, state): id_ for _, country_id, state, id_ in rows if id_ is not None}
 
 
 def _insert_tags(conn: Connection, lead_ids: Sequence[int], tag_ids: Sequence[int]) -> None:

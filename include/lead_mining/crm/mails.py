@@ -20,7 +20,7 @@ from psycopg import Connection
 
 from lead_mining.crm import crons, settings
 from lead_mining.crm.context import CrmContext
-from lead_mining.crm.messages import Message, WrittenMessage, copy_rows, new_ids, one_line, transaction_time
+from lead_mining.crm.messages import Message, WrittenMessage, copy_rows, new_ids, one_line
 
 _COLUMNS = (
     "state", "is_notification", "auto_delete", "create_uid", "write_uid", "create_date", "write_date",
@@ -55,10 +55,11 @@ def queue_mails(
     if not mailed:
         return {}
     written = {(w.id, reader.is_internal): w for w, reader in mailed}
-    ids = dict(zip(written, new_ids(conn, "mail_mail", len(written)), strict=True))
+    new, at = new_ids(conn, "mail_mail", len(written))
+    ids = dict(zip(written, new, strict=True))
     sender = _sender(conn, context)
     parents = _message_ids(conn, {w.message.parent_id for w in written.values() if w.message.parent_id})
-    at, uid = transaction_time(conn), context.acting_user_id
+    uid = context.acting_user_id
     rows = (
         (
             *("outgoing", True, True, uid, uid, at, at),
@@ -126,7 +127,7 @@ def mail_body(message: Message, sender: Sender, *, lead_type: str, is_note: bool
         lead_name=message.lead_name,
         lead_type=lead_type,
         view_url=view_url,
-        body=message.body,  # made here, or by notes.render: HTML, and what is not ours in it escaped
+        body=message.html,  # made here, or by notes.render: HTML, and what is not ours in it escaped
         is_note=is_note,
         author=sender.author,
         company=sender.company,

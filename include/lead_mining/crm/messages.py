@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from secrets import randbelow
 from time import time
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from psycopg import Connection, sql
 
 from lead_mining.crm.context import CrmContext
+from lead_mining.crm.values import clean
 
 _COLUMNS = (
     "id", "parent_id", "res_id", "record_alias_domain_id", "record_company_id", "subtype_id", "author_id",
@@ -21,9 +23,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass
 class Message:
-    """A message of the acting user on a lead. `body` is HTML.
+    """A message of the acting user on a lead. `body` is HTML, or makes it: when it is first asked for, and once.
 
     A `notification` stands in the lead's chatter; a `user_notification` is for those alone whom it is sent to.
     """
@@ -31,35 +33,39 @@ class Message:
     lead_id: int
     lead_name: str
     subtype_id: int
-    body: str
+    body: str | Callable[[], str]
     parent_id: int | None = None
     subject: str | None = None
     message_type: Literal["notification", "user_notification"] = "notification"
 
+    @cached_property
+    def html(self) -> str:
+        return clean(self.body if isinstance(self.body, str) else self.body()) or ""
 
-@dataclass(frozen=True)
-class WrittenMessage:
-    """A message as a row of `mail_message`: its id, and its header Message-Id."""
+
+class WrittenMessage(NamedTuple):
+    """A message as a row of `mail_message`: its id, its header Message-Id, and when it was written."""
 
     id: int
     message_id: str
+    at: datetime
     message: Message
 
 
 def write_messages(conn: Connection, context: CrmContext, messages: Sequence[Message]) -> list[WrittenMessage]:
     """Insert the messages, in the order given, with ascending ids. Notifies nobody. The caller owns the transaction."""
     host = socket.gethostname()
+    ids, at = new_ids(conn, "mail_message", len(messages))
     written = [
-        WrittenMessage(id_, _message_id(message, host), message)
-        for id_, message in zip(new_ids(conn, "mail_message", len(messages)), messages, strict=True)
+        WrittenMessage(id_, _message_id(message, host), at, message) for id_, message in zip(ids, messages, strict=True)
     ]
-    at = transaction_time(conn)
-    copy_rows(conn, "mail_message", _COLUMNS, (_row(context, w, at) for w in written))
+    # Row by row: bodies are made here while PostgreSQL stores those before.
+    copy_rows(conn, "mail_message", _COLUMNS, (_row(context, w) for w in written))
     return written
 
 
-def _row(context: CrmContext, written: WrittenMessage, at: datetime) -> tuple[object, ...]:
-    message = written.message
+def _row(context: CrmContext, written: WrittenMessage) -> tuple[object, ...]:
+    message, at = written.message, written.at
     to_user = message.message_type == "user_notification"
     return (
         written.id,
@@ -79,7 +85,7 @@ def _row(context: CrmContext, written: WrittenMessage, at: datetime) -> tuple[ob
         written.message_id,
         context.reply_to(one_line(message.lead_name)),
         "mail.mail_notification_layout" if to_user else None,
-        message.body,
+        message.html,
         True if to_user else None,
         True,
         at.replace(microsecond=0),
@@ -115,15 +121,18 @@ def forget_plans(conn: Connection) -> None:
     conn.execute("DISCARD PLANS")
 
 
-def new_ids(conn: Connection, table: str, number: int) -> list[int]:
-    """So many ids for new rows of a table, ascending, from its own sequence: nobody else gets them."""
-    query = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
-    return sorted(row[0] for row in conn.execute(query, [f"public.{table}", number]))
+def new_ids(conn: Connection, table: str, number: int) -> tuple[list[int], datetime]:
+    """So many ids for new rows of a table, ascending, from its own sequence: nobody else gets them.
 
-
-def transaction_time(conn: Connection) -> datetime:
-    """Now, as Odoo writes it: the transaction's time in UTC, without a time zone."""
-    row = conn.execute("SELECT now() AT TIME ZONE 'utc'").fetchone()
+    With them comes now, as Odoo writes it into such rows: the transaction's time in UTC, without a time zone.
+    """
+    row = conn.execute(
+        """
+        SELECT array_agg(nextval(s.name)), now() AT TIME ZONE 'utc'
+        FROM (SELECT pg_get_serial_sequence(%s, 'id')::regclass OFFSET 0) AS s (name), generate_series(1, %s)
+        """,
+        [f"public.{table}", number],
+    ).fetchone()
     assert row is not None
-    at: datetime = row[0]
-    return at
+    ids, at = row
+    return sorted(ids or ()), at

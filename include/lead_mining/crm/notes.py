@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from psycopg import Connection
 from psycopg.errors import ForeignKeyViolation
@@ -10,13 +10,16 @@ from psycopg.errors import ForeignKeyViolation
 from lead_mining.crm.context import CrmContext
 from lead_mining.crm.messages import Message, forget_plans
 from lead_mining.crm.notifications import post_messages
-from lead_mining.crm.values import clean
 
 _LOOKS_AGAIN = 3
 
 
-def write_notes(conn: Connection, context: CrmContext, notes: Sequence[tuple[int, str]]) -> dict[int, int]:
-    """Insert a note for each (lead id, HTML body), in that order; returns lead id to mail_message.id.
+Body = str | Callable[[], str]
+"""HTML, or what makes it."""
+
+
+def write_notes(conn: Connection, context: CrmContext, notes: Sequence[tuple[int, Body]]) -> dict[int, int]:
+    """Insert a note for each (lead id, body), in that order; returns lead id to mail_message.id.
 
     A note answers the lead's first message, as in Odoo. A lead that somebody deleted meanwhile gets none and is not in
     the result. Who follows notes is notified. The caller owns the transaction.
@@ -31,10 +34,10 @@ def write_notes(conn: Connection, context: CrmContext, notes: Sequence[tuple[int
     return _write_notes(conn, context, notes)
 
 
-def _write_notes(conn: Connection, context: CrmContext, notes: Sequence[tuple[int, str]]) -> dict[int, int]:
+def _write_notes(conn: Connection, context: CrmContext, notes: Sequence[tuple[int, Body]]) -> dict[int, int]:
     leads = _leads(conn, [lead_id for lead_id, _ in notes])
     messages = [
-        Message(lead_id, name, context.note_subtype_id, clean(body) or "", parent_id)
+        Message(lead_id, name, context.note_subtype_id, body, parent_id)
         for lead_id, body in notes
         if (found := leads.get(lead_id))
         for name, parent_id in [found]

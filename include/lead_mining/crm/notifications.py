@@ -8,20 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from psycopg import Connection
 
 from lead_mining.crm.context import CrmContext
 from lead_mining.crm.mails import Reader, assignment_body, queue_mails
-from lead_mining.crm.messages import (
-    Message,
-    WrittenMessage,
-    copy_rows,
-    one_line,
-    transaction_time,
-    write_messages,
-)
+from lead_mining.crm.messages import Message, WrittenMessage, copy_rows, one_line, write_messages
 
 _COLUMNS = (
     "author_id", "mail_message_id", "res_partner_id", "mail_mail_id", "notification_type", "notification_status",
@@ -91,8 +83,10 @@ def post_messages(conn: Connection, context: CrmContext, messages: Sequence[Mess
     """
     readers = _followers(conn, context, messages)
     by_mail = {key for key, found in readers.items() if not all(reader.in_inbox for reader in found)}
-    subjects = (m.subject or (one_line(m.lead_name) if _followed(m) in by_mail else None) for m in messages)
-    written = write_messages(conn, context, [replace(m, subject=s) for m, s in zip(messages, subjects, strict=True)])
+    for message in messages:
+        if not message.subject and _followed(message) in by_mail:
+            message.subject = one_line(message.lead_name)
+    written = write_messages(conn, context, messages)
     _notify(conn, context, [(w, reader) for w in written for reader in readers.get(_followed(w.message), ())])
     return [w.id for w in written]
 
@@ -132,7 +126,7 @@ def _notify(conn: Connection, context: CrmContext, notices: Sequence[tuple[Writt
     if not notices:
         return
     mail_ids = queue_mails(conn, context, [(w, reader) for w, reader in notices if not reader.in_inbox])
-    now = transaction_time(conn).replace(microsecond=0)
+    now = notices[0][0].at.replace(microsecond=0)
     inbox, mail = ("inbox", "sent", None, None), ("email", "ready", True, now)
     rows = (
         (

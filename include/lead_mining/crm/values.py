@@ -35,8 +35,8 @@ class LeadValues(NamedTuple):
 
 def clean(text: str | None) -> str | None:
     """A text that PostgreSQL can store: without NUL, and with `?` for lone surrogates (halves of characters)."""
-    if text is None:
-        return None
+    if text is None or (text.isascii() and "\x00" not in text):
+        return text
     return text.replace("\x00", "").encode("utf-8", errors="replace").decode("utf-8")
 
 

@@ -363,4 +363,4 @@ def test_when_nobody_is_told_it_costs_one_statement(crm: psycopg.Connection, own
     add_followers(crm, own, [leads[0][0]])
     with counted_statements(crm) as sent:
         post_messages(crm, own, [Message(*leads[0], CREATED, "")])
-        assert len(sent) == 4  # looking for followers; ids, time and COPY of the messages
+        assert len(sent) == 3  # looking for followers; ids and COPY of the messages

@@ -89,7 +89,9 @@ def test_what_is_old_loses_its_personal_data_and_leads_keep_theirs(conn: psycopg
         == loaded
     )
     assert snapshot(conn, "public") == crm
-    assert all(c.company.domain for c in candidates.in_state(conn, run_id, "rejected") if c.id == id_)
+    assert all(
+        c.company.domain for chunk in candidates.in_chunks(conn, run_id, "rejected") for c in chunk if c.id == id_
+    )
     assert audit(conn) == []
 
 
