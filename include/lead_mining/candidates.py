@@ -248,47 +248,14 @@ def set_companies(conn: Connection, companies: dict[int, Company]) -> None:
     )
 
 
-def keep_payable(conn: Connection, run_id: int, leads: int, credits: int) -> tuple[int, int]:
-    """Of the accepted candidates the first in the provider's order stay: so many leads, and what costs so many credits.
-
-    The first that is beyond either is turned down, and all that come after it. Returns how many stay, and their cost.
-    """
-    row = conn.execute(
-        """
-        WITH accepted AS (
-            SELECT id, position, cost,
-                   count(*) OVER through <= %(leads)s AND sum(cost) OVER through <= %(credits)s AS stays
-            FROM lead_mining.candidate WHERE run_id = %(run_id)s AND state = 'accepted'
-            WINDOW through AS (ORDER BY position)
-        ),
-        kept AS MATERIALIZED (
-            SELECT count(*) AS leads, coalesce(sum(cost), 0)::bigint AS cost FROM accepted WHERE stays
-        ),
-        turned_down AS (
-            UPDATE lead_mining.candidate AS c SET state = 'rejected'
-            FROM accepted AS a WHERE c.id = a.id AND NOT a.stays
-        ),
-        why AS (
-            INSERT INTO lead_mining.rejection (run_id, candidate_id, step, rule, value, severity)
-            SELECT %(run_id)s, id, 'debit_credits',
-                   CASE WHEN kept.leads < %(leads)s THEN 'affordable' ELSE 'no_more_than_asked' END,
-                   accepted.cost::text, 'reject'
-            FROM accepted CROSS JOIN kept WHERE NOT stays ORDER BY position
-        )
-        SELECT leads, cost FROM kept
-        """,
-        {"run_id": run_id, "leads": leads, "credits": credits},
-    ).fetchone()
-    assert row is not None
-    return int(row[0]), int(row[1])
-
-
 def set_loaded(conn: Connection, leads: dict[int, int]) -> None:
     """`leads`: candidate id to crm_lead id."""
+    # The range says nothing new, but keeps PostgreSQL from reading a million candidates to find a chunk's.
     conn.execute(
         "UPDATE lead_mining.candidate AS c SET state = 'loaded', lead_id = l.lead_id"
-        " FROM unnest(%s::bigint[], %s::int[]) AS l (candidate_id, lead_id) WHERE c.id = l.candidate_id",
-        [list(leads), list(leads.values())],
+        " FROM unnest(%s::bigint[], %s::int[]) AS l (candidate_id, lead_id)"
+        " WHERE c.id = l.candidate_id AND c.id BETWEEN %s AND %s",
+        [list(leads), list(leads.values()), min(leads, default=0), max(leads, default=0)],
     )
 
 
@@ -306,8 +273,9 @@ def set_notes(conn: Connection, notes: dict[int, int]) -> None:
     """`notes`: crm_lead id to mail_message id."""
     conn.execute(
         "UPDATE lead_mining.candidate AS c SET note_message_id = n.message_id"
-        " FROM unnest(%s::int[], %s::int[]) AS n (lead_id, message_id) WHERE c.lead_id = n.lead_id",
-        [list(notes), list(notes.values())],
+        " FROM unnest(%s::int[], %s::int[]) AS n (lead_id, message_id)"
+        " WHERE c.lead_id = n.lead_id AND c.lead_id BETWEEN %s AND %s",
+        [list(notes), list(notes.values()), min(notes, default=0), max(notes, default=0)],
     )
 
 

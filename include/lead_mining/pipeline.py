@@ -16,7 +16,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from lead_mining import approval, buying, candidates, judging, runs, waves
+from lead_mining import approval, buying, candidates, judging, payable, runs, waves
 from lead_mining.candidates import WHOLE, Part
 from lead_mining.credits import accounts, ledger, run_holds
 from lead_mining.credits.ledger import Spendable
@@ -287,7 +287,7 @@ def debit_credits(conn: Connection, run_id: int) -> StepResult:
                 most = run.max_cost
                 if run.mining_request.on_insufficient_credits == "trim" and not mirrored:
                     most = min(most, run_holds.spendable_for_run(conn, run.credit_account, run.id).credits)
-                leads, cost = candidates.keep_payable(conn, run.id, run.lead_number, most)
+                leads, cost = payable.keep(conn, run.id, run.lead_number, most)
                 held = 0 if mirrored else cost
                 run_holds.keep_for_run(conn, run.credit_account, held, run_id)
                 step.finish({"leads": leads, "contacts": cost - leads, "held": held})
