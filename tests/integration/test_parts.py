@@ -87,7 +87,7 @@ def test_notes_are_written_in_parts(conn: psycopg.Connection, run_id: int, tmp_p
     pipeline.load_leads(conn, run_id)
     assert [pipeline.write_enrichment_notes(conn, run_id, part)["notes"] for part in PARTS] == [4, 3, 1]
     assert whole(conn, run_id, "write_enrichment_notes") == {"notes": 8}
-    assert candidates.without_note(conn, run_id) == []
+    assert list(candidates.without_note(conn, run_id)) == []
 
 
 def test_parts_that_end_at_the_same_time_finish_the_step_once(

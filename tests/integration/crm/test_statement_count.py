@@ -15,7 +15,7 @@ from lead_mining import candidates, pipeline
 from lead_mining.matching import crm_index
 from lead_mining.providers.lead_catalog import LeadCatalog
 
-MOST = 85
+MOST = 87
 """Statements for loading leads of another salesperson and writing their notes. Odoo 17: 12,330 for 200 leads."""
 
 
