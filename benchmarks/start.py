@@ -47,9 +47,8 @@ import tempfile
 from pathlib import Path
 from lead_mining.judging import lead_of
 from lead_mining.quality.checks import Checks
-with tempfile.TemporaryDirectory() as folder, Checks(request, lead_of, Path(folder), "x") as quality:
-    quality.judge([(1, company)])
-    quality.publish()
+with tempfile.TemporaryDirectory() as folder:
+    Checks(request, lead_of, Path(folder)).judge([(1, company)])
 """,
     "deduplicate": SESSION
     + COMPANY

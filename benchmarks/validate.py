@@ -5,7 +5,7 @@
 The companies are the provider simulator's, contacts and dirt included. They are judged a chunk after the other, as the
 step does. Seconds are of the CPU, so that other work on the machine counts less. In turns, in one process:
 
-    judge    Checks.judge and publish: frames, Great Expectations, failures, Data Docs
+    judge    Checks.judge and Site.publish: frames, Great Expectations, failures, Data Docs
     check    find_failures: the same without Data Docs
     pandas   the same frames, the same rules in plain pandas, the same failures: that they are equal is asserted
     frames   building the frames alone
@@ -32,6 +32,7 @@ from lead_mining.providers.base import Company
 from lead_mining.providers.odoo_iap import OdooIap, request_data
 from lead_mining.quality import asked, frames, syntax
 from lead_mining.quality.checks import Checks, Failure, find_failures
+from lead_mining.quality.data_docs import Site
 from lead_mining.quality.rules import Suite, suites_that_hold
 from lead_mining.request import MiningRequest
 from local_stack.environment import temporary_folder
@@ -135,9 +136,11 @@ def data_docs() -> Iterator[Way]:
     folder = temporary_folder()
 
     def judge(chunk: Chunk, request: MiningRequest) -> Sequence[Failure]:
-        with Checks(request, lead_of, folder, "benchmark") as quality:
+        site = Site(folder, "benchmark")
+        with site.part(chunk[0][0]) as pages:
+            quality = Checks(request, lead_of, pages)
             failures = quality.judge(chunk)
-            quality.publish()
+        site.publish(quality.results)
         return failures
 
     try:

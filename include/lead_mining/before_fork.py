@@ -1,0 +1,38 @@
+"""Imported by the process that forks the tasks: what each of them would import, and make at its first use, by itself.
+
+Imports all that is heavy, and Airflow; see include/local_stack/airflow_local_settings.py.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import airflow.providers.postgres.hooks.postgres
+import airflow.providers.standard.decorators.python
+import airflow.providers.standard.operators.hitl  # noqa: F401
+import phonenumbers
+import pyarrow  # noqa: F401
+
+from lead_mining import dag_steps, deadlines, messages, pipeline, story, summary  # noqa: F401
+from lead_mining.exceptions import QualityError
+from lead_mining.judging import lead_of
+from lead_mining.matching.keys import match_keys
+from lead_mining.notes.render import render_note
+from lead_mining.providers import lead_catalog, odoo_iap  # noqa: F401
+from lead_mining.providers.base import Company, Contact
+from lead_mining.quality import validation  # noqa: F401
+from lead_mining.quality.checks import Checks
+from lead_mining.request import MiningRequest, dag_params
+
+phonenumbers.PhoneMetadata.load_all()
+dag_params()
+_REQUEST = MiningRequest(countries=["US"], search_type="people", preferred_role="CEO")
+_CONTACT = Contact(full_name="Nobody", email="nobody@nobody.example", phone="+1 650 253 0000")
+_COMPANY = Company(name="Nobody", domain="nobody.example", country_code="US", contacts=(_CONTACT,))
+match_keys(_COMPANY)
+render_note(_COMPANY, lead_type="lead", request_number="")
+# A rule of one's own that is wrong is the business of the run that it is to judge, which names it.
+with suppress(QualityError), TemporaryDirectory() as _docs:
+    Checks(_REQUEST, lead_of, Path(_docs)).judge([(0, _COMPANY)])
