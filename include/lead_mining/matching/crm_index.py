@@ -84,6 +84,8 @@ def _refresh(conn: Connection, source: _Source) -> int:
     else:
         starts = range(0, len(ids), _AT_ONCE)
         changed = sum(_look_at(conn, source, "r.id = ANY(%(ids)s)", ids=ids[s : s + _AT_ONCE]) for s in starts)
+        if not ids:
+            return 0  # the horizon before does as well, and costs no wait for the disk
     conn.execute(
         "INSERT INTO lead_mining.known_company_state (model, version, horizon) VALUES (%s, %s, %s)"
         " ON CONFLICT (model) DO UPDATE SET version = excluded.version, horizon = excluded.horizon,"
