@@ -389,6 +389,28 @@ def test_the_end_of_the_pile(
         assert IN_US <= len(bought) == server.account(token)["charged"] <= IN_US + 8 * 200
 
 
+def test_progress_is_the_same_from_page_to_page_and_after_a_crash(
+    conn: psycopg.Connection, provider: OdooIap, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator.add_fault("duplicate_companies", skip=2, calls=3)
+    simulator.add_fault("repeated_page")
+    Answers(monkeypatch, [2, 3, 1, 0, 6, 5, 4])
+    run = prepared(conn, lead_number=60)
+    seen = []
+    progress = candidates.progress
+
+    def chained(*arguments: Any) -> candidates.Progress:
+        seen.append(progress(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(candidates, "progress", chained)
+    assert buying.buy(conn, run, provider, Exclusions(), lambda: 0) == "the provider has no more"
+    assert seen[-1] == progress(conn, run.id)
+    assert seen[-1].pages == 8
+    assert seen[-1].companies < seen[-1].last_position == 24
+    assert not seen[-1].more
+
+
 def test_never_above_what_the_run_may_cost(
     conn: psycopg.Connection, provider: OdooIap, simulator: Simulator, token: str
 ) -> None:

@@ -118,6 +118,16 @@ def test_known_companies_are_left_out_and_not_counted(catalogue: LeadCatalog) ->
     assert catalogue.preview(Query(()), 5, everything) == type(preview)(count=0, records=[])
 
 
+def test_what_is_known_is_asked_a_thousand_rows_at_a_time(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.csv", [{"name": f"Firm {n}", "domain": f"firm-{n}.com"} for n in range(2500)])
+    known = KnownOnes(domains=[f"firm-{n}.com" for n in range(0, 2500, 2)])
+    provider = LeadCatalog(path)
+    page = provider.fetch(Query(()), 600, None, known)
+    rest = provider.fetch(Query(()), 1000, page.next_cursor, known)
+    assert [record["name"] for record in page.records + rest.records] == [f"Firm {n}" for n in range(1, 2500, 2)]
+    assert known.asked == [1000, 1000, 500], "each row once, though it is on the second page"
+
+
 def test_parse_normalises_country_state_and_domain(catalogue: LeadCatalog) -> None:
     alpha, beta, *_ = mined(catalogue, Query(("US",)))
     assert (alpha.country_code, alpha.state_code, alpha.domain, alpha.employees) == ("US", "CA", "alpha.com", 5)
