@@ -15,7 +15,6 @@ from lead_mining.providers.base import Company, Page
 
 CHUNK = 20_000
 """Candidates that are in memory at once."""
-_KEYS_AT_ONCE = 100_000  # of those that are checked: Great Expectations takes as long for few
 
 _MOST_PARTS = 1000
 """Airflow maps a task over 1,024 at most."""
@@ -314,32 +313,6 @@ def count_rejections(conn: Connection, run_id: int, step: str, part: Part = WHOL
         " AND coalesce(c.position, 1) BETWEEN %s AND %s GROUP BY r.rule",
         [run_id, step, part.first, part.last],
     ).fetchall()
-
-
-def keys_in_parts(conn: Connection, run_id: int, state: str) -> Iterator[list[tuple[int, str, str]]]:
-    """(candidate id, kind, value) of the keys of the run's candidates in that state, sorted by kind and value, some
-    thousands at a time; all bearers of a key are in one part. To be called in a transaction."""
-    with conn.cursor("keys") as cursor:  # the server's
-        cursor.execute(
-            "SELECT k.candidate_id, k.kind, k.value FROM lead_mining.candidate_key AS k"
-            " JOIN lead_mining.candidate AS c ON c.id = k.candidate_id WHERE c.run_id = %s AND c.state = %s"
-            " ORDER BY k.kind, k.value, k.candidate_id",
-            [run_id, state],
-        )
-        part: list[tuple[int, str, str]] = []
-        while rows := cursor.fetchmany(_KEYS_AT_ONCE):
-            part += rows
-            complete = len(part) if len(rows) < _KEYS_AT_ONCE else _before_last_key(part)
-            if complete:
-                yield part[:complete]
-            part = part[complete:]
-        if part:
-            yield part
-
-
-def _before_last_key(rows: Sequence[tuple[int, str, str]]) -> int:
-    """How many rows come before those of the last key, of which more may follow."""
-    return next((place for place in range(len(rows), 0, -1) if rows[place - 1][1:] != rows[-1][1:]), 0)
 
 
 def of_leads(conn: Connection, lead_ids: Sequence[int]) -> dict[int, int]:

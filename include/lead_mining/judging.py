@@ -105,7 +105,7 @@ def certainly_new(
     first = 1
     for chunk in candidates.in_chunks(conn, run.id, state):
         companies = _without_suppressed(conn, run.id, {c.id: c.company for c in chunk}, step, totals)
-        part = duplicates.Slice(first, chunk[-1].position, min(c.id for c in chunk), max(c.id for c in chunk))
+        part = duplicates.Slice(first, chunk[-1].position)
         found = duplicates.find_duplicates(conn, run.id, state, part, passed)
         first = part.last + 1
         # Whom a person overruled knew of the CRM's record, not of another company in the same run.

@@ -32,6 +32,7 @@ from lead_mining.exceptions import (
     InvalidRequest,
     ProviderCreditsExhausted,
 )
+from lead_mining.matching import duplicates
 from lead_mining.migrations import check_migrated
 from lead_mining.notes.render import render_note
 from lead_mining.providers.base import Exclusions, Page, Provider
@@ -266,7 +267,7 @@ def deduplicate(conn: Connection, run_id: int) -> StepResult:
             judging.refresh_crm_index(conn)
             with conn.transaction():
                 found = judging.reject_known(conn, runs.get(conn, run_id))
-                for keys in candidates.keys_in_parts(conn, run_id, "accepted"):
+                for keys in duplicates.keys_in_parts(conn, run_id, "accepted"):
                     checks.check_survivors(keys)
                 step.finish(found)
     return step.result

@@ -13,7 +13,7 @@ from crm_records import add_lead
 from statement_counter import counted_statements
 
 from lead_mining import candidates, judging, pipeline, runs
-from lead_mining.matching import crm_index, lookalikes
+from lead_mining.matching import crm_index, duplicates, lookalikes
 from lead_mining.providers.base import Company, Page
 
 pytestmark = pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
@@ -139,7 +139,7 @@ def test_keys_are_read_in_parts_with_all_their_bearers(
     assert len(whole) == 33
     assert [key[1:] for key in whole] == sorted(key[1:] for key in whole)
     for size in (1, 4, 11, 33):
-        monkeypatch.setattr(candidates, "_KEYS_AT_ONCE", size)
+        monkeypatch.setattr(duplicates, "_AT_ONCE", size)
         parts = parts_of(conn, run_id)
         assert [key for part in parts for key in part] == whole
         values = [key for part in parts for key in {key[1:] for key in part}]
@@ -149,4 +149,4 @@ def test_keys_are_read_in_parts_with_all_their_bearers(
 
 def parts_of(conn: psycopg.Connection, run_id: int) -> list[list[tuple[int, str, str]]]:
     with conn.transaction():
-        return list(candidates.keys_in_parts(conn, run_id, "valid"))
+        return list(duplicates.keys_in_parts(conn, run_id, "valid"))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from psycopg import Connection
 
 from lead_mining.matching.keys import KINDS, Key, KeyKind
+
+_AT_ONCE = 100_000  # keys that are checked: Great Expectations takes as long for few
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,13 @@ class Duplicate:
 
 
 class Slice(NamedTuple):
-    """Candidates of a run that are judged at once: their first and last position, and their least and greatest id."""
+    """The first and last position of the candidates of a run that are judged at once."""
 
     first: int
     last: int
-    least: int
-    greatest: int
 
 
-WHOLE: Final = Slice(1, (1 << 31) - 1, 1, (1 << 63) - 1)
+WHOLE: Final = Slice(1, (1 << 31) - 1)
 """All candidates of a run."""
 
 
@@ -62,22 +62,49 @@ def forget_keys(conn: Connection, candidate_ids: Iterable[int]) -> None:
     conn.execute("DELETE FROM lead_mining.candidate_key WHERE candidate_id = ANY(%s)", [list(candidate_ids)])
 
 
-# Between ids, so that keys of other candidates are not read.
-_KEYS = """
-    SELECT c.id AS candidate_id, c.position, k.kind, k.value
-    FROM lead_mining.candidate c JOIN lead_mining.candidate_key k ON k.candidate_id = c.id
+def keys_in_parts(conn: Connection, run_id: int, state: str) -> Iterator[list[tuple[int, str, str]]]:
+    """(candidate id, kind, value) of the keys of the run's candidates in that state, sorted by kind and value, some
+    thousands at a time; all bearers of a key are in one part. To be called in a transaction."""
+    with conn.cursor("keys") as cursor:  # the server's
+        cursor.execute(
+            "SELECT k.candidate_id, k.kind, k.value FROM lead_mining.candidate_key AS k"
+            " JOIN lead_mining.candidate AS c ON c.id = k.candidate_id WHERE c.run_id = %s AND c.state = %s"
+            " ORDER BY k.kind, k.value, k.candidate_id",
+            [run_id, state],
+        )
+        part: list[tuple[int, str, str]] = []
+        while rows := cursor.fetchmany(_AT_ONCE):
+            part += rows
+            complete = len(part) if len(rows) < _AT_ONCE else _before_last_key(part)
+            if complete:
+                yield part[:complete]
+            part = part[complete:]
+        if part:
+            yield part
+
+
+def _before_last_key(rows: Sequence[tuple[int, str, str]]) -> int:
+    """How many rows come before those of the last key, of which more may follow."""
+    return next((place for place in range(len(rows), 0, -1) if rows[place - 1][1:] != rows[-1][1:]), 0)
+
+
+# What a key leads to is looked up once, however many candidates have it. LATERAL with OFFSET 0 or LIMIT makes that a
+# look into an index, whatever the planner knows of a batch that was stored just now; joins may be planned for few rows.
+_EACH_KEY = """
+WITH each_key AS MATERIALIZED (
+    SELECT k.kind, k.value, hashtextextended(k.value, 0) AS hash,
+           array_agg(c.id ORDER BY c.position) AS bearers, array_agg(c.position ORDER BY c.position) AS positions
+    FROM lead_mining.candidate c
+    CROSS JOIN LATERAL (
+        SELECT kind, value FROM lead_mining.candidate_key WHERE candidate_id = c.id OFFSET 0
+    ) k
     WHERE c.run_id = %(run_id)s AND c.state = %(state)s AND c.position BETWEEN %(first)s AND %(last)s
-        AND k.candidate_id BETWEEN %(least)s AND %(greatest)s
-"""
-# What a key leads to is looked up once, however many candidates have it; LATERAL and LIMIT make that a look into an
-# index, whatever the planner knows of a batch that was stored just now.
-_EACH_KEY = f"""
-WITH keys AS MATERIALIZED ({_KEYS}),
-each_key AS MATERIALIZED (SELECT DISTINCT kind, value, hashtextextended(value, 0) AS hash FROM keys)
+    GROUP BY k.kind, k.value
+)
 """
 
 _KNOWN_BY = """
-SELECT e.kind, e.value, c.model, c.record_id
+SELECT e.kind, e.value, e.bearers, c.model, c.record_id
 FROM each_key e CROSS JOIN LATERAL (
     SELECT c.model, c.record_id FROM lead_mining.known_company c
     WHERE c.{kind} = e.hash AND CASE c.model
@@ -92,9 +119,9 @@ _IN_CRM = f"""
 {_EACH_KEY},
 known AS ({" UNION ALL ".join(_KNOWN_BY.format(kind=kind) for kind in KINDS)}),
 found AS (
-    SELECT DISTINCT ON (k.candidate_id) k.candidate_id, k.kind, k.value, n.model, n.record_id
-    FROM known n JOIN keys k ON k.kind = n.kind AND k.value = n.value
-    ORDER BY k.candidate_id, array_position(%(kinds)s::text[], k.kind), n.model, n.record_id, k.value
+    SELECT DISTINCT ON (candidate_id) candidate_id, n.kind, n.value, n.model, n.record_id
+    FROM known n CROSS JOIN unnest(n.bearers) AS candidate_id
+    ORDER BY candidate_id, array_position(%(kinds)s::text[], n.kind), n.model, n.record_id, n.value
 )
 SELECT f.candidate_id, f.kind, f.value, concat(f.model, ' ', f.record_id, CASE
     WHEN NOT l.active AND l.probability = 0 THEN ' (lost)'
@@ -106,7 +133,7 @@ LEFT JOIN res_partner p ON f.model = 'res.partner' AND p.id = f.record_id
 
 _BY_OTHERS = f"""
 {_EACH_KEY}
-SELECT DISTINCT ON (k.candidate_id) k.candidate_id, k.kind, k.value,
+SELECT DISTINCT ON (candidate_id) candidate_id, e.kind, e.value,
        CASE b.state WHEN 'loaded' THEN 'bought in ' ELSE 'held by ' END || coalesce(r.request_number, 'run ' || r.id)
 FROM each_key e
 CROSS JOIN LATERAL (
@@ -119,29 +146,27 @@ CROSS JOIN LATERAL (
     ORDER BY b.state DESC, b.id
     LIMIT 1
 ) b
-JOIN keys k ON k.kind = e.kind AND k.value = e.value
 JOIN lead_mining.run r ON r.id = b.run_id
-ORDER BY k.candidate_id, b.state DESC, array_position(%(kinds)s::text[], k.kind), b.id, k.value
+CROSS JOIN unnest(e.bearers) AS candidate_id
+ORDER BY candidate_id, b.state DESC, array_position(%(kinds)s::text[], e.kind), b.id, e.value
 """
 
-# The bearer among those before `first`, of which none but the first was kept, is looked up in the same way.
+# Of those before the part that have a key, one at most was kept.
 _SHARED = f"""
-SELECT candidate_id, kind, value, bearer
-FROM (
-    SELECT k.*, count(*) OVER (PARTITION BY kind, value) AS sharers, earlier.bearer
-    FROM ({_KEYS}) k LEFT JOIN unnest(%(known)s::bigint[]) AS known (id) ON known.id = k.candidate_id
-    LEFT JOIN LATERAL (
-        SELECT b.id AS bearer
-        FROM lead_mining.candidate_key other
-        JOIN lead_mining.candidate b ON b.id = other.candidate_id AND b.run_id = %(run_id)s
-            AND b.state = %(state)s AND b.position < %(first)s AND b.id <> ALL (%(passed)s::bigint[])
-        WHERE %(first)s > 1 AND other.kind = k.kind AND other.value = k.value
-        LIMIT 1
-    ) earlier ON true
-    WHERE known.id IS NULL
-) k
-WHERE sharers > 1 OR bearer IS NOT NULL
-ORDER BY position, array_position(%(kinds)s::text[], kind), value
+{_EACH_KEY}
+SELECT c.id, e.kind, e.value, earlier.id
+FROM each_key e
+LEFT JOIN LATERAL (
+    SELECT b.id
+    FROM lead_mining.candidate_key other
+    JOIN lead_mining.candidate b ON b.id = other.candidate_id AND b.run_id = %(run_id)s
+        AND b.state = %(state)s AND b.position < %(first)s AND b.id <> ALL (%(passed)s::bigint[])
+    WHERE %(first)s > 1 AND other.kind = e.kind AND other.value = e.value
+    LIMIT 1
+) earlier ON true
+CROSS JOIN unnest(e.bearers, e.positions) AS c (id, position)
+WHERE cardinality(e.bearers) > 1 OR earlier.id IS NOT NULL
+ORDER BY c.position, array_position(%(kinds)s::text[], e.kind), e.value
 """
 
 
@@ -157,24 +182,32 @@ def find_duplicates(
     `passed`: duplicates that were let pass. The same data gives the same answer. Reads only; the CRM as of the last
     `crm_index.refresh`.
     """
-    parameters = {"run_id": run_id, "state": state, "kinds": list(KINDS), **part._asdict()}
+    parameters = {
+        "run_id": run_id,
+        "state": state,
+        "kinds": list(KINDS),
+        "first": part.first,
+        "last": part.last,
+        "passed": list(passed),
+    }
     rows = conn.execute(_BY_OTHERS, parameters).fetchall() + conn.execute(_IN_CRM.encode(), parameters).fetchall()
     found = {row[0]: Duplicate(*row) for row in rows}  # what the CRM says comes last and holds
-    found |= {
-        d.candidate_id: d for d in _within_batch(conn, parameters | {"known": list(found), "passed": list(passed)})
-    }
+    shared = [row for row in conn.execute(_SHARED, parameters) if row[0] not in found]
+    found |= {d.candidate_id: d for d in _within_batch(shared)}
     return [found[candidate_id] for candidate_id in sorted(found)]
 
 
-def _within_batch(conn: Connection, parameters: dict[str, Any]) -> Iterator[Duplicate]:
-    """Later candidates that share a key with a survivor. Only keys that several candidates have are read."""
+def _within_batch(shared: Iterable[tuple[int, KeyKind, str, int | None]]) -> Iterator[Duplicate]:
+    """Later candidates that share a key with a survivor.
+
+    `shared`: (candidate id, kind, value, earlier bearer) of keys that several have, in the provider's order.
+    """
     bearers: dict[Key, int] = {}
-    rows = conn.execute(_SHARED, parameters)
-    for candidate_id, group in groupby(rows, key=itemgetter(0)):
+    for candidate_id, group in groupby(shared, key=itemgetter(0)):
         keys: dict[Key, int | None] = {
             (kind, value): bearers.get((kind, value), earlier) for _, kind, value, earlier in group
         }
-        if shared := next((key for key, bearer in keys.items() if bearer is not None), None):
-            yield Duplicate(candidate_id, *shared, f"candidate {keys[shared]}")
+        if same := next((key for key, bearer in keys.items() if bearer is not None), None):
+            yield Duplicate(candidate_id, *same, f"candidate {keys[same]}")
         else:
             bearers |= dict.fromkeys(keys, candidate_id)
