@@ -102,6 +102,20 @@ def test_comparisons_do_not_grow_with_leads_elsewhere(
     assert counts == [50, 50]
 
 
+def test_keys_are_looked_up_though_statistics_are_of_a_smaller_batch(conn: psycopg.Connection) -> None:
+    valid_run(conn, "count/few", [firm(0)])
+    conn.execute("ANALYZE lead_mining.candidate, lead_mining.candidate_key")
+    number = 2000
+    run_id = valid_run(conn, "count/many", [firm(n) for n in range(1, number + 1)])
+    with conn.transaction():
+        assert duplicates.find_duplicates(conn, run_id, "valid") == []
+        (read,) = conn.execute(
+            "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
+            " WHERE schemaname = 'lead_mining' AND relname IN ('candidate', 'candidate_key')"
+        ).fetchone()
+    assert number < read < 20 * number
+
+
 @contextmanager
 def most_rows_read(conn: psycopg.Connection) -> Iterator[list[int]]:
     """How many rows each statement returned, largest last; what is read through cursors of the server is not."""
