@@ -108,7 +108,8 @@ def test_keys_are_looked_up_though_statistics_are_of_a_smaller_batch(conn: psyco
     number = 2000
     run_id = valid_run(conn, "count/many", [firm(n) for n in range(1, number + 1)])
     with conn.transaction():
-        assert duplicates.find_duplicates(conn, run_id, "valid") == []
+        for part in (duplicates.Slice(1, number // 2), duplicates.Slice(number // 2 + 1, number)):
+            assert duplicates.find_duplicates(conn, run_id, "valid", part) == []
         (read,) = conn.execute(
             "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
             " WHERE schemaname = 'lead_mining' AND relname IN ('candidate', 'candidate_key')"

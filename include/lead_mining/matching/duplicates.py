@@ -103,6 +103,16 @@ WITH each_key AS MATERIALIZED (
 )
 """
 
+# The candidates of all runs that have a key of `each_key e`.
+_BEARERS = """
+    SELECT c.id, c.run_id, c.state, c.position
+    FROM (
+        SELECT candidate_id FROM lead_mining.candidate_key WHERE kind = e.kind AND value = e.value OFFSET 0
+    ) k CROSS JOIN LATERAL (
+        SELECT id, run_id, state, position FROM lead_mining.candidate WHERE id = k.candidate_id OFFSET 0
+    ) c
+"""
+
 _KNOWN_BY = """
 SELECT e.kind, e.value, e.bearers, c.model, c.record_id
 FROM each_key e CROSS JOIN LATERAL (
@@ -137,12 +147,10 @@ SELECT DISTINCT ON (candidate_id) candidate_id, e.kind, e.value,
        CASE b.state WHEN 'loaded' THEN 'bought in ' ELSE 'held by ' END || coalesce(r.request_number, 'run ' || r.id)
 FROM each_key e
 CROSS JOIN LATERAL (
-    SELECT b.id, b.state, b.run_id
-    FROM lead_mining.candidate_key other
-    JOIN lead_mining.candidate b ON b.id = other.candidate_id AND b.run_id <> %(run_id)s AND (
+    SELECT b.id, b.state, b.run_id FROM ({_BEARERS}) b
+    WHERE b.run_id <> %(run_id)s AND (
         b.state = 'loaded' OR %(state)s = 'valid' AND b.state = 'accepted' AND EXISTS (
             SELECT FROM lead_mining.hold h WHERE h.run_id = b.run_id AND h.remaining > 0))
-    WHERE other.kind = e.kind AND other.value = e.value
     ORDER BY b.state DESC, b.id
     LIMIT 1
 ) b
@@ -157,11 +165,9 @@ _SHARED = f"""
 SELECT c.id, e.kind, e.value, earlier.id
 FROM each_key e
 LEFT JOIN LATERAL (
-    SELECT b.id
-    FROM lead_mining.candidate_key other
-    JOIN lead_mining.candidate b ON b.id = other.candidate_id AND b.run_id = %(run_id)s
-        AND b.state = %(state)s AND b.position < %(first)s AND b.id <> ALL (%(passed)s::bigint[])
-    WHERE %(first)s > 1 AND other.kind = e.kind AND other.value = e.value
+    SELECT b.id FROM ({_BEARERS}) b
+    WHERE %(first)s > 1 AND b.run_id = %(run_id)s AND b.state = %(state)s AND b.position < %(first)s
+        AND b.id <> ALL (%(passed)s::bigint[])
     LIMIT 1
 ) earlier ON true
 CROSS JOIN unnest(e.bearers, e.positions) AS c (id, position)
