@@ -21,7 +21,7 @@ from .test_statement_count import ready_to_load
 pytestmark = pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
 
 LEADS = 12
-A_CHUNK = 41
+A_CHUNK = 45
 """Statements for one more chunk of leads of another salesperson and their notes."""
 
 
