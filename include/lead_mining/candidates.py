@@ -28,6 +28,11 @@ class Part:
     last: int
     of: int
 
+    @property
+    def key(self) -> int | None:
+        """What tells it from others of its step; None where there is no other."""
+        return self.first if self.of > 1 else None
+
 
 WHOLE = Part(1, 2**31 - 1, 1)
 

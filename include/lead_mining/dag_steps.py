@@ -90,7 +90,7 @@ def do(
     # The pipeline takes this session's lock once more, so nobody else finishes the step between look and work.
     with (
         crm_session(params["crm_conn_id"]) as connection,
-        runs.only_once(connection, run_id, step, part.first if part else None) as before,
+        runs.only_once(connection, run_id, step, part.key if part else None) as before,
     ):
         result = work(connection)
         number = plan["request_number"] or "Trial run"

@@ -236,7 +236,13 @@ def validate(
     run = runs.get(conn, run_id)
     # Not by our run's id: several CRMs, each with ids of its own, may write to one folder.
     site = Site(data_docs, f"{run.request_number or 'trial'}_{run.run_key.rpartition('/')[2]}")
-    with runs.only_once(conn, run_id, "validate", part.first) as step:
+    where = {"data_docs": str(site.index.relative_to(data_docs))}
+
+    def publish() -> None:
+        found = results.of_run(conn, run.id, suites_that_hold())
+        site.publish(found, f"{rejections_page}?rule=" if rejections_page else None)
+
+    with runs.only_once(conn, run_id, "validate", part.key) as step:
         if not step.done:
             totals: Counter[str] = Counter(valid=0, rejected=0, contacts_rejected=0, warnings=0)
             with site.part(part.first) as pages, conn.transaction():
@@ -245,14 +251,15 @@ def validate(
                     failures = quality.judge([(c.id, c.company) for c in extracted])
                     totals.update(judging.apply_failures(conn, run, extracted, failures))
                 results.add(conn, run.id, quality.results)
-                step.finish(dict(totals))
-    index = str(site.index.relative_to(data_docs))
-    with runs.once_all_parts_are_done(conn, run_id, "validate", part.of) as whole:
-        if whole and not whole.done:
-            found = results.of_run(conn, run.id, suites_that_hold())
-            site.publish(found, f"{rejections_page}?rule=" if rejections_page else None)
-            whole.finish(whole.result | {"data_docs": index})
-    return step.result | {"data_docs": index}
+                if part.key is None:
+                    publish()
+                step.finish(dict(totals) | (where if part.key is None else {}))
+    if part.key:
+        with runs.once_all_parts_are_done(conn, run_id, "validate", part.of) as whole:
+            if whole and not whole.done:
+                publish()
+                whole.finish(whole.result | where)
+    return step.result | where
 
 
 def deduplicate(conn: Connection, run_id: int) -> StepResult:
@@ -343,7 +350,7 @@ def _load(conn: Connection, run: Run) -> StepResult:
 
 def write_enrichment_notes(conn: Connection, run_id: int, part: Part = WHOLE) -> StepResult:
     """One enrichment note a lead, in the lead's chatter. The result is the part's."""
-    with runs.only_once(conn, run_id, "write_enrichment_notes", part.first) as step:
+    with runs.only_once(conn, run_id, "write_enrichment_notes", part.key) as step:
         if not step.done:
             run = runs.get(conn, run_id)
             with conn.transaction():
@@ -355,9 +362,10 @@ def write_enrichment_notes(conn: Connection, run_id: int, part: Part = WHOLE) ->
                     candidates.set_notes(conn, crm_notes.write_notes(conn, context, bodies))
                     notes += len(chunk)
                 step.finish({"notes": notes})
-    with runs.once_all_parts_are_done(conn, run_id, "write_enrichment_notes", part.of) as whole:
-        if whole and not whole.done:
-            whole.finish(whole.result)
+    if part.key:
+        with runs.once_all_parts_are_done(conn, run_id, "write_enrichment_notes", part.of) as whole:
+            if whole and not whole.done:
+                whole.finish(whole.result)
     return step.result
 
 

@@ -187,9 +187,13 @@ def only_once(conn: Connection, run_id: int, name: str, first: int | None = None
             yield Step(conn, run_id, name)
             return
         part = f"{name} {first}"
-        digest = hashlib.blake2b(f"{run_id} {part}".encode(), digest_size=6).digest()
-        with _session_lock(conn, _LOCK_SPACE + int.from_bytes(digest)):
+        with _session_lock(conn, _key_of(run_id, part)):
             yield Step(conn, run_id, part, part_of=name)
+
+
+def _key_of(run_id: int, what: str) -> int:
+    digest = hashlib.blake2b(f"{run_id} {what}".encode(), digest_size=6).digest()
+    return _LOCK_SPACE + int.from_bytes(digest)
 
 
 @contextmanager
@@ -202,7 +206,9 @@ def once_all_parts_are_done(conn: Connection, run_id: int, name: str, of: int) -
     if len(parts) < of:
         yield None
         return
-    with only_once(conn, run_id, name) as step:
+    # Under a lock of its own: whoever waits for a part holds the run's, shared, meanwhile.
+    with _session_lock(conn, _key_of(run_id, name)):
+        step = Step(conn, run_id, name)
         if not step.done:
             total: Counter[str] = Counter()
             for part in parts:

@@ -142,6 +142,8 @@ GRANT INSERT (run_id, candidate_id, contact_index, step, rule, field, value, sev
     lead_mining.rejection TO lead_mining;
 GRANT INSERT (run_id, suite, version, checked, passed) ON lead_mining.quality_suite_result TO lead_mining;
 GRANT INSERT (run_id, suite, rule, severity, checked, failed) ON lead_mining.quality_rule_result TO lead_mining;
+GRANT UPDATE (version, checked, passed) ON lead_mining.quality_suite_result TO lead_mining; -- parts of a run add up
+GRANT UPDATE (checked, failed) ON lead_mining.quality_rule_result TO lead_mining;
 GRANT INSERT (run_id, page_number, provider, asked, most, balance_before, pending_until, asked_at, slot) ON
     lead_mining.provider_call TO lead_mining;
 GRANT UPDATE (state, charged, pending_until, error, settled_by, ended_at) ON lead_mining.provider_call TO lead_mining;

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Barrier, Event
 from typing import Any
 
 import psycopg
 import pytest
+from credit_dags import airflow_connection
 from paid_catalogue import PaidCatalogue, write_catalogue
 
-from lead_mining import candidates, judging, metrics, pipeline, runs
+from lead_mining import candidates, dag_steps, judging, metrics, pipeline, runs
 from lead_mining.candidates import Part
 from lead_mining.quality import results
 
@@ -137,14 +139,34 @@ def test_killed_before_the_step_was_finished_it_is_finished_by_any_part_that_is_
     assert whole(conn, run_id, "validate") == finished
 
 
-def test_a_run_that_was_checked_before_there_were_parts_stays_as_it_is(
+def test_a_run_that_was_checked_whole_by_an_older_version_stays_as_it_is(
     conn: psycopg.Connection, run_id: int, tmp_path: Path
 ) -> None:
     pipeline.validate(conn, run_id, tmp_path)
-    conn.execute("DELETE FROM lead_mining.run_step WHERE run_id = %s AND step = 'validate 1'", [run_id])
     before = (whole(conn, run_id, "validate"), results.over_time(conn, 9))
-    assert pipeline.validate(conn, run_id, tmp_path) == before[0]
+    for part in PARTS:
+        assert pipeline.validate(conn, run_id, tmp_path, part=part) == before[0]
     assert (whole(conn, run_id, "validate"), results.over_time(conn, 9)) == before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_tasks_that_end_at_once_do_not_wait_for_one_another_for_ever(
+    conn: psycopg.Connection,
+    connect: Connect,
+    run_id: int,
+    tmp_path: Path,
+    crm_dsn: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LEAD_MINING_CRM", airflow_connection(crm_dsn))
+    plan, params = {"run_id": run_id, "request_number": "LMR001"}, {"crm_conn_id": "lead_mining_crm"}
+
+    def task(own: psycopg.Connection, part: Part) -> None:
+        work = partial(pipeline.validate, run_id=run_id, data_docs=tmp_path, part=part)
+        dag_steps.do("validate", plan, params, work, part=part)
+
+    at_once(connect, task, [*PARTS, *PARTS])
+    assert (whole(conn, run_id, "validate") or {})["valid"] == 8
 
 
 def test_who_wants_the_whole_step_waits_for_its_parts_and_parts_do_not_wait_for_one_another(
