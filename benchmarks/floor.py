@@ -9,6 +9,7 @@ Both in turns on one local stack: by its scheduler (LocalExecutor), from the mom
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from measuring import parser, positive, record
-from stacks import COUNTRIES, EMPTY, MINING, Airflow, airflow, simulator
+from stacks import COUNTRIES, EMPTY, MINING, Airflow, airflow, bundle_list, simulator
 
 from local_stack.environment import PROJECT
 
@@ -52,6 +53,7 @@ def main() -> None:
     credits = companies * _MOST_PER_LEAD
     with simulator(companies, credits) as provider, airflow(provider, credits) as running:
         scheduled = _by_scheduler(running, request, options.repeat)
+        running.stop_scheduler()
         tested = _by_dag_test(running, request, options.repeat)
     figures: dict[str, Any] = {"leads": options.leads, "search_type": options.search_type, "repeat": options.repeat}
     for name, (ours, empty) in (("scheduler", scheduled), ("dag.test()", tested)):
@@ -75,9 +77,15 @@ def _by_scheduler(running: Airflow, request: dict[str, Any], repeat: int) -> tup
 
 
 def _by_dag_test(running: Airflow, request: dict[str, Any], repeat: int) -> tuple[list[float], list[float]]:
-    what = [[[str(PROJECT / "dags"), MINING], [str(running.empty_dags), EMPTY]], [request, {}], repeat]
+    # Each in a bundle of its own: dag.test() reads all files of the DAG's.
+    mining = running.empty_dags.parent / "mining"
+    mining.mkdir()
+    shutil.copy(PROJECT / "dags" / f"{MINING}.py", mining)
+    folders = {"mining": mining, "empty": running.empty_dags}
+    bundles = {"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": bundle_list(folders)}
+    what = [[[str(mining), MINING], [str(running.empty_dags), EMPTY]], [request, {}], repeat]
     command = [sys.executable, "-c", _DAG_TEST, json.dumps(what)]
-    done = subprocess.run(command, env=running.stack.env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=running.stack.env | bundles, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stdout[-3000:] + done.stderr[-3000:])
     seconds = json.loads(done.stdout.splitlines()[-1])

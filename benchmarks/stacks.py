@@ -21,7 +21,7 @@ import psycopg
 from lead_mining.credits import ledger
 from local_stack.environment import PROJECT, free_port, temporary_folder
 from local_stack.mine import wait_for_dag
-from local_stack.stack import Stack
+from local_stack.stack import SCHEDULER, Stack
 
 MINING, EMPTY = "lead_mining", "empty_shape"
 _EMPTY_DAG = Path(__file__).with_name("empty_dag.py")
@@ -49,6 +49,10 @@ class Airflow:
                 sys.exit(f"{dag_id} failed: {states}; logs in {self.stack.environment.logs}")
             time.sleep(0.25)
 
+    def stop_scheduler(self) -> None:
+        """It would do the tasks of `dag.test()` as well."""
+        self.stack.supervisor._call("stopProcess", f"services:{SCHEDULER}")
+
     def seconds(self, dag_id: str, conf: Mapping[str, Any]) -> float:
         """Of a run, from the moment it is queued to its end."""
         queued, ended = self.wait(dag_id, self.trigger(dag_id, conf))
@@ -61,9 +65,9 @@ def airflow(provider: Mapping[str, Any], credits: int) -> Iterator[Airflow]:
     folder = temporary_folder()
     (folder / "empty").mkdir()
     shutil.copy(_EMPTY_DAG, folder / "empty" / f"{EMPTY}.py")
-    bundles = [_bundle("dags-folder", PROJECT / "dags"), _bundle("empty", folder / "empty")]
+    folders = {"dags-folder": PROJECT / "dags", "empty": folder / "empty"}
     ours = {
-        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": bundle_list(folders),
         "AIRFLOW_CONN_LEAD_MINING_PROVIDER": json.dumps(provider),
     }
     stack = Stack(folder / "local", os.environ | ours)
@@ -116,9 +120,11 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], url: str) -> None:
     sys.exit(f"{process.args} ended with {process.returncode}")
 
 
-def _bundle(name: str, path: Path) -> dict[str, Any]:
+def bundle_list(folders: Mapping[str, Path]) -> str:
+    """Airflow's setting for DAG bundles, by name."""
     kind = "airflow.dag_processing.bundles.local.LocalDagBundle"
-    return {"name": name, "classpath": kind, "kwargs": {"path": str(path)}}
+    bundles = [{"name": name, "classpath": kind, "kwargs": {"path": str(path)}} for name, path in folders.items()]
+    return json.dumps(bundles)
 
 
 COUNTRIES = ["US", "CA", "AR", "AU", "BR", "IN", "MY", "MX", "NZ", "AE", "DE", "FR", "BE", "GB", "JP"]

@@ -105,7 +105,7 @@ with DAG(
     },
 ):
 
-    @task(on_failure_callback=LowCreditsNotifier())
+    @task(multiple_outputs=False, on_failure_callback=LowCreditsNotifier())
     def prepare_request(params: dict[str, Any], run_id: str) -> dict[str, Any]:
         from lead_mining import pipeline
 
@@ -131,7 +131,7 @@ with DAG(
         bought = do("extract", plan, params, buy, partial(provider_asset_uri, conn_id))
         return [asdict(part) for part in candidates.in_parts(bought["candidates"])]
 
-    @task(on_success_callback=LowCreditsNotifier())
+    @task(multiple_outputs=False, on_success_callback=LowCreditsNotifier())
     def release(params: dict[str, Any], dag_run: Any, ti: Any) -> dict[str, Any]:
         return released(params, dag_run, ti)
 

@@ -91,7 +91,7 @@ with DAG(
     },
 ):
 
-    @task
+    @task(multiple_outputs=False)
     def prepare_retry(params: dict[str, Any], run_id: str) -> dict[str, Any]:
         from lead_mining import retrying
 
@@ -107,7 +107,7 @@ with DAG(
         log.info("%s, %s companies once more: %s", plan["request_number"], plan["lead_number"], plan["cost"])
         return plan
 
-    @task
+    @task(multiple_outputs=False)
     def release(params: dict[str, Any], dag_run: Any, ti: Any) -> dict[str, Any]:
         return released(params, dag_run, ti)
 

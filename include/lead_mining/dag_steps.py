@@ -1,5 +1,7 @@
 """The tasks that the DAGs which load leads have in common, from checking what was bought to the notes.
 
+Each leaves one XCom: a dict that Airflow took apart would be a call of its API for each of its keys.
+
 DAG files import it, so it imports nothing heavy at its top but Airflow.
 """
 
@@ -121,19 +123,20 @@ validate: Any = task_decorator_factory(
     _validate,
     decorated_operator_class=_CheckingOperator,
     task_id="validate",
+    multiple_outputs=False,
     max_active_tis_per_dagrun=_PARTS_AT_ONCE,
     map_index_template=_PART,
 )
 
 
-@task
+@task(multiple_outputs=False)
 def deduplicate(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     from lead_mining import pipeline
 
     return do("deduplicate", plan, params, lambda conn: pipeline.deduplicate(conn, plan["run_id"]))
 
 
-@task
+@task(multiple_outputs=False)
 def debit_credits(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     from lead_mining import pipeline
 
@@ -142,7 +145,7 @@ def debit_credits(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any
     return do("debit_credits", plan, params, lambda conn: pipeline.debit_credits(conn, plan["run_id"]))
 
 
-@task(outlets=[LEADS])
+@task(multiple_outputs=False, outlets=[LEADS])
 def load_leads(plan: dict[str, Any], params: dict[str, Any]) -> Generator[Metadata, None, dict[str, Any]]:
     from lead_mining import pipeline
 
@@ -151,7 +154,7 @@ def load_leads(plan: dict[str, Any], params: dict[str, Any]) -> Generator[Metada
     return loaded
 
 
-@task(max_active_tis_per_dagrun=_PARTS_AT_ONCE, map_index_template=_PART)
+@task(multiple_outputs=False, max_active_tis_per_dagrun=_PARTS_AT_ONCE, map_index_template=_PART)
 def write_enrichment_notes(plan: dict[str, Any], part: dict[str, Any], params: Any = None) -> dict[str, Any]:
     from lead_mining import pipeline
     from lead_mining.candidates import Part
