@@ -8,44 +8,40 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, TriggerRule, task
-from airflow.sdk.exceptions import AirflowSkipException
-
-
-def skip(context: Any) -> None:
-    raise AirflowSkipException("as where the cost is not above the approval threshold")
-
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 with DAG("empty_shape", schedule=None, tags=["benchmark"]):
 
-    @task
-    def prepare_request() -> dict[str, Any]:
-        return {"run_id": 1}
+    @task(multiple_outputs=False)
+    def prepare_request(ti: Any) -> dict[str, Any]:
+        ti.xcom_push("return_value", {"run_id": 1})
+        raise DownstreamTasksSkipped(tasks=["approve_cost"])
 
-    @task(trigger_rule=TriggerRule.NONE_FAILED)
+    @task(multiple_outputs=False, trigger_rule=TriggerRule.NONE_FAILED)
     def extract(plan: dict[str, Any], approval: dict[str, Any] | None) -> list[dict[str, int]]:
         return [{"first": 1, "last": 200, "of": 1}]
 
-    @task
+    @task(multiple_outputs=False)
     def validate(plan: dict[str, Any], part: dict[str, int]) -> dict[str, Any]:
         return {}
 
-    @task
+    @task(multiple_outputs=False)
     def deduplicate(plan: dict[str, Any]) -> dict[str, Any]:
         return {}
 
-    @task
+    @task(multiple_outputs=False)
     def debit_credits(plan: dict[str, Any]) -> dict[str, Any]:
         return {}
 
-    @task
+    @task(multiple_outputs=False)
     def load_leads(plan: dict[str, Any]) -> dict[str, Any]:
         return {}
 
-    @task
+    @task(multiple_outputs=False)
     def write_enrichment_notes(plan: dict[str, Any], part: dict[str, int]) -> dict[str, Any]:
         return {}
 
-    @task
+    @task(multiple_outputs=False)
     def release() -> dict[str, Any]:
         return {}
 
@@ -55,7 +51,6 @@ with DAG("empty_shape", schedule=None, tags=["benchmark"]):
         subject="?",
         response_timeout=timedelta(days=7),
         defaults=ApprovalOperator.REJECT,
-        pre_execute=skip,
     )
     parts: Any = extract(plan, approve_cost.output)
     tasks: list[Any] = [

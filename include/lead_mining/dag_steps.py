@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import Asset, BaseOperatorLink, Metadata, task
 from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from lead_mining import lineage, links, metrics
 from lead_mining.hooks import crm_session, data_docs_folder
@@ -72,6 +73,17 @@ class _CheckingOperator(DecoratedOperator, PythonOperator):
     def __init__(self, **kwargs: Any) -> None:
         to_python = {name: kwargs[name] for name in ("python_callable", "op_args", "op_kwargs")}
         super().__init__(kwargs_to_upstream=to_python, **kwargs)
+
+
+def ask_for_approval(plan: dict[str, Any], ti: Any) -> dict[str, Any]:
+    """The plan, for who returns it as the task's XCom. Where nobody is to be asked, `approve_cost` is skipped at once.
+
+    Left to that task itself, to be skipped would take a process, and up to a second until its end is noticed.
+    """
+    if plan["needs_approval"]:
+        return plan
+    ti.xcom_push(BaseXCom.XCOM_RETURN_KEY, plan)  # who skips others returns nothing
+    raise DownstreamTasksSkipped(tasks=["approve_cost"])  # type: ignore[no-untyped-call]
 
 
 def do(
