@@ -117,6 +117,17 @@ def test_keys_are_looked_up_though_statistics_are_of_a_smaller_batch(conn: psyco
     assert number < read < 20 * number
 
 
+def test_survivors_keys_are_looked_up_though_none_had_their_state_before(conn: psycopg.Connection) -> None:
+    run_id = valid_run(conn, "count/many", [firm(n) for n in range(2000)])
+    conn.execute("ANALYZE lead_mining.candidate, lead_mining.candidate_key")
+    with conn.transaction():
+        candidates.move(conn, run_id, "valid", "accepted")
+        conn.execute("SET LOCAL cursor_tuple_fraction = 0.001")  # as if the first rows alone were wanted
+        plan = conn.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {duplicates._SORTED_KEYS}", [run_id, "accepted"])
+        assert "Rows Removed by Join Filter" not in str(plan.fetchone())
+        assert sum(map(len, duplicates.keys_in_parts(conn, run_id, "accepted"))) >= 2000
+
+
 @contextmanager
 def most_rows_read(conn: psycopg.Connection) -> Iterator[list[int]]:
     """How many rows each statement returned, largest last; what is read through cursors of the server is not."""

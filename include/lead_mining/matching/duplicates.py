@@ -62,16 +62,21 @@ def forget_keys(conn: Connection, candidate_ids: Iterable[int]) -> None:
     conn.execute("DELETE FROM lead_mining.candidate_key WHERE candidate_id = ANY(%s)", [list(candidate_ids)])
 
 
+# As below: planned for a state that few had a moment ago, a join would compare each key with each candidate.
+_SORTED_KEYS: LiteralString = """
+SELECT c.id, k.kind, k.value
+FROM lead_mining.candidate c
+CROSS JOIN LATERAL (SELECT kind, value FROM lead_mining.candidate_key WHERE candidate_id = c.id OFFSET 0) k
+WHERE c.run_id = %s AND c.state = %s
+ORDER BY k.kind, k.value, c.id
+"""
+
+
 def keys_in_parts(conn: Connection, run_id: int, state: str) -> Iterator[list[tuple[int, str, str]]]:
     """(candidate id, kind, value) of the keys of the run's candidates in that state, sorted by kind and value, some
     thousands at a time; all bearers of a key are in one part. To be called in a transaction."""
     with conn.cursor("keys") as cursor:  # the server's
-        cursor.execute(
-            "SELECT k.candidate_id, k.kind, k.value FROM lead_mining.candidate_key AS k"
-            " JOIN lead_mining.candidate AS c ON c.id = k.candidate_id WHERE c.run_id = %s AND c.state = %s"
-            " ORDER BY k.kind, k.value, k.candidate_id",
-            [run_id, state],
-        )
+        cursor.execute(_SORTED_KEYS, [run_id, state])
         part: list[tuple[int, str, str]] = []
         while rows := cursor.fetchmany(_AT_ONCE):
             part += rows
