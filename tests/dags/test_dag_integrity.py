@@ -11,13 +11,17 @@ from copy import deepcopy
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 from steps import STEPS
 
+from lead_mining.dag_steps import ask_for_approval
 from lead_mining.searches import BrokenSearch, read_all
 
 DAGS = Path(__file__).parents[2] / "dags"
@@ -116,6 +120,34 @@ def test_lead_mining_has_the_steps_of_the_design_in_order(dags: dict[str, DAG]) 
     for before, after in pairwise(STEPS):
         assert after in dag.get_task(before).downstream_task_ids
     assert dag.get_task("release").is_teardown
+
+
+@pytest.mark.parametrize("dag_id", ["lead_mining", "retry_rejections"])
+def test_each_task_leaves_one_xcom(dags: dict[str, DAG], dag_id: str) -> None:
+    taken_apart = {task.task_id: getattr(task, "multiple_outputs", False) for task in dags[dag_id].tasks}
+    assert taken_apart == dict.fromkeys(dags[dag_id].task_dict, False)
+
+
+def test_large_requests_fan_out_where_order_does_not_matter(dags: dict[str, DAG]) -> None:
+    mapped = {task.task_id for task in dags["lead_mining"].tasks if isinstance(task, MappedOperator)}
+    assert mapped == {"validate", "write_enrichment_notes"}
+    for task_id in mapped:
+        assert dags["lead_mining"].get_task(task_id).max_active_tis_per_dagrun == 4
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_an_approval_that_nobody_asks_for_is_skipped_beforehand(needed: bool) -> None:
+    left: dict[str, object] = {}
+    ti = SimpleNamespace(xcom_push=left.__setitem__)
+    plan = {"run_id": 1, "needs_approval": needed}
+    if needed:
+        assert ask_for_approval(plan, ti) == plan
+        assert left == {}
+        return
+    with pytest.raises(DownstreamTasksSkipped) as skipped:
+        ask_for_approval(plan, ti)
+    assert skipped.value.tasks == ["approve_cost"]
+    assert left == {"return_value": plan}
 
 
 def test_lead_mining_retries_with_backoff(dags: dict[str, DAG]) -> None:
