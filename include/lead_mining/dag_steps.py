@@ -42,7 +42,7 @@ class DataDocsLink(BaseOperatorLink):
     name = "Data Docs"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        result = ti_key.xcom_pull(task_ids=operator.task_id)
+        result = ti_key.xcom_pull(task_ids=operator.task_id, map_indexes=ti_key.map_index)
         return links.data_docs_page(result["data_docs"]) if result else ""
 
 

@@ -160,9 +160,10 @@ def test_lead_mining_retries_with_backoff(dags: dict[str, DAG]) -> None:
 def test_a_run_links_to_what_was_found_and_turned_down(dags: dict[str, DAG], dag_id: str) -> None:
     class Instance:
         run_id = "manual__2026-11-01T00:00:00+00:00"
+        map_index = 3  # one part of several
 
-        def xcom_pull(self, task_ids: str) -> dict[str, str] | None:
-            return {"data_docs": "LMR001_x+y/index.html"} if task_ids == "validate" else None
+        def xcom_pull(self, task_ids: str, map_indexes: int) -> dict[str, str] | None:
+            return {"data_docs": "LMR001_x+y/index.html"} if (task_ids, map_indexes) == ("validate", 3) else None
 
     instance = Instance()
     instance.dag_id = dag_id  # type: ignore[attr-defined]
