@@ -72,7 +72,7 @@ def watch(stack: Stack, api: AirflowApi, run_id: str, console: Console) -> str:
             line = progress_of(task)
             if line and (task_name(task), line) not in told:
                 told.add((task_name(task), line))
-                console.print(f"  {task_name(task):<26}{line}", markup=False)
+                console.print(f"  {task_name(task):<34}{line}", markup=False)
                 if task["state"] in WAITS_FOR_PERSON:
                     console.print(f"    answer at {api.url}/dags/{DAG_ID}/runs/{run_id}", markup=False)
                 if task["state"] == RETRIES:
@@ -83,7 +83,9 @@ def watch(stack: Stack, api: AirflowApi, run_id: str, console: Console) -> str:
 
 
 def task_name(task: dict[str, Any]) -> str:
-    return f"{task['task_id']}[{task['map_index']}]" if task["map_index"] >= 0 else str(task["task_id"])
+    if task["map_index"] < 0:
+        return str(task["task_id"])
+    return f"{task['task_id']} {task.get('rendered_map_index') or task['map_index']}"  # validate 1 to 200
 
 
 def progress_of(task: dict[str, Any]) -> str | None:

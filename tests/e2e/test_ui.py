@@ -80,7 +80,9 @@ def test_from_a_run_to_its_data_docs_to_what_a_rule_turned_down_and_quality_over
         [f"lead_mining/{run_id}"],
     ).fetchone()  # the simulator's companies are as dirty as real ones
 
-    page.goto(f"/dags/lead_mining/runs/{run_id}/tasks/validate/details")
+    page.goto(f"/dags/lead_mining/runs/{run_id}")
+    page.get_by_role("row").filter(has_text="validate").get_by_role("link", name="1 to 40").click()
+    page.get_by_role("tab", name="Details").or_(page.get_by_role("link", name="Details")).first.click()
     expect(page.get_by_role("link", name="Rejections")).to_be_visible()
     page.get_by_role("link", name="Data Docs", exact=True).click()
     row = page.get_by_role("row", name=re.compile(rf"^{rule} "))

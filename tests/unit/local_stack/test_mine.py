@@ -37,7 +37,8 @@ def test_progress_of_a_task(task: dict[str, Any], line: str | None) -> None:
 
 def test_mapped_tasks_are_told_apart() -> None:
     assert task_name(TASK) == "extract"
-    assert task_name(TASK | {"map_index": 3}) == "extract[3]"
+    assert task_name(TASK | {"map_index": 3}) == "extract 3"
+    assert task_name(TASK | {"map_index": 3, "rendered_map_index": "1 to 200"}) == "extract 1 to 200"
     assert log_of(Path("/home"), "run", TASK | {"map_index": 3, "try_number": 2}) == Path(
         "/home/logs/dag_id=lead_mining/run_id=run/task_id=extract/map_index=3/attempt=2.log"
     )
