@@ -14,7 +14,7 @@ ended* names. The log of each task has one line that says what it came to.
 | `prepare_request` | checks the params, numbers the request, sets aside the most it can cost | yes |
 | `approve_cost` | only above *Ask a person above*: a person approves on the task's *Required Actions* tab | yes |
 | `extract` | buys page by page, until enough are net-new; each page is stored at once | yes: nothing is bought twice |
-| `validate` | Great Expectations, up to 20,000 companies a part; *Data Docs*, *Rejections* on a part's *Details* | yes |
+| `validate` | Great Expectations, 20,000 companies a part; *Data Docs*, *Rejections* on its tab *Details* | yes |
 | `deduplicate` | the batch, the CRM, what was bought before or other runs hold, the suppression list | yes |
 | `debit_credits` | keeps 1 credit a lead and 1 a contact, gives back what was set aside beyond that | yes |
 | `load_leads` | one transaction: leads in, credits captured, request done | yes |
