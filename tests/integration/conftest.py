@@ -16,6 +16,7 @@ from lead_mining.credits import ledger
 from lead_mining.crm import embedded
 from lead_mining.migrations import migrate
 from local_stack.postgres import client_binary
+from provider_simulator.testing import Simulator, running_simulator
 
 ODOO17 = Path(__file__).parents[3] / "shared" / "odoo17"
 
@@ -98,3 +99,16 @@ def empty_dsn(postgres_server: str) -> Iterator[str]:
     """A database with nothing in it."""
     with new_database(postgres_server) as dsn:
         yield dsn
+
+
+@pytest.fixture(scope="module")
+def simulator_of_module() -> Iterator[Simulator]:
+    with running_simulator() as running:
+        yield running
+
+
+@pytest.fixture
+def simulator(simulator_of_module: Simulator) -> Iterator[Simulator]:
+    """A provider that sells to whoever asks; its faults are a test's own, its accounts are not."""
+    yield simulator_of_module
+    simulator_of_module.clear_faults()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -14,22 +14,10 @@ from lead_mining.exceptions import LedgerError, ProviderError, ProviderOutcomeUn
 from lead_mining.providers.base import Exclusions, Page, Query
 from lead_mining.providers.odoo_iap import OdooIap
 from lead_mining.runs import Run
-from provider_simulator.testing import Simulator, running_simulator
+from provider_simulator.testing import Simulator
 
 pytestmark = pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
 REQUEST = {"countries": ["US"], "lead_number": 9}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Simulator]:
-    with running_simulator() as running:
-        yield running
-
-
-@pytest.fixture
-def simulator(server: Simulator) -> Iterator[Simulator]:
-    yield server
-    server.clear_faults()
 
 
 @pytest.fixture

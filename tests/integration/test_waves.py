@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -25,23 +25,11 @@ from lead_mining.providers.base import Exclusions, Page, Query
 from lead_mining.providers.odoo_iap import OdooIap
 from lead_mining.runs import Run
 from provider_simulator.generate import generate
-from provider_simulator.testing import Simulator, running_simulator
+from provider_simulator.testing import Simulator
 
 pytestmark = pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
 REQUEST = {"countries": ["US"], "lead_number": 12}
 IN_US = sum(row["country_code"] == "US" for row in generate())
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Simulator]:
-    with running_simulator() as running:
-        yield running
-
-
-@pytest.fixture
-def simulator(server: Simulator) -> Iterator[Simulator]:
-    yield server
-    server.clear_faults()
 
 
 @pytest.fixture
@@ -370,11 +358,11 @@ def test_two_runs_at_once_on_one_account_leave_a_lost_wave_to_a_person(
 
 @pytest.mark.parametrize("calls_at_once", [1, 8])
 def test_the_end_of_the_pile(
-    conn: psycopg.Connection, server: Simulator, token: str, monkeypatch: pytest.MonkeyPatch, calls_at_once: int
+    conn: psycopg.Connection, simulator: Simulator, token: str, monkeypatch: pytest.MonkeyPatch, calls_at_once: int
 ) -> None:
     """One call at a time pays for no company twice; more may, and say no more than that there is no more."""
     monkeypatch.setattr(OdooIap, "page_size", 200)
-    provider = OdooIap(server.url, token, "2a8a5d34-0000-4000-8000-000000000001", calls_at_once=calls_at_once)
+    provider = OdooIap(simulator.url, token, "2a8a5d34-0000-4000-8000-000000000001", calls_at_once=calls_at_once)
     conn.execute(
         "INSERT INTO lead_mining.ledger_transaction (key, kind, owner, credits, reference)"
         " VALUES ('more', 'top_up', 'default', 9000, 'more')"
@@ -384,9 +372,9 @@ def test_the_end_of_the_pile(
     bought = [reveal_id for _, _, reveal_id in order(conn, run)]
     assert len(set(bought)) == IN_US
     if calls_at_once == 1:
-        assert len(bought) == server.account(token)["charged"] == IN_US
+        assert len(bought) == simulator.account(token)["charged"] == IN_US
     else:
-        assert IN_US <= len(bought) == server.account(token)["charged"] <= IN_US + 8 * 200
+        assert IN_US <= len(bought) == simulator.account(token)["charged"] <= IN_US + 8 * 200
 
 
 def test_progress_is_the_same_from_page_to_page_and_after_a_crash(
