@@ -20,6 +20,9 @@ _MOST_PARTS = 1000
 """Airflow maps a task over 1,024 at most."""
 
 
+_LAST = 2**31 - 1  # no position is greater
+
+
 @dataclass(frozen=True)
 class Part:
     """Candidates that one of several tasks works on, by position. `of`: how many parts there are."""
@@ -33,8 +36,15 @@ class Part:
         """What tells it from others of its step; None where there is no other."""
         return self.first if self.of > 1 else None
 
+    @property
+    def through(self) -> int:
+        """The last position that is its own. The last part has all that follow: positions may have gaps, where calls
+        that were made at once brought less than was asked for."""
+        is_last = (self.first - 1) // (self.last - self.first + 1) >= self.of - 1
+        return _LAST if is_last else self.last
 
-WHOLE = Part(1, 2**31 - 1, 1)
+
+WHOLE = Part(1, _LAST, 1)
 
 
 def in_parts(number: int) -> list[Part]:
@@ -211,7 +221,7 @@ def _chunks(
     while more:
         rows = conn.execute(
             f"{query} AND position > %s AND position <= %s ORDER BY position LIMIT %s",
-            [*parameters, last, part.last, CHUNK],
+            [*parameters, last, part.through, CHUNK],
         ).fetchall()
         more = len(rows) == CHUNK
         if rows:
@@ -316,7 +326,7 @@ def count_rejections(conn: Connection, run_id: int, step: str, part: Part = WHOL
         " LEFT JOIN lead_mining.candidate c ON c.id = r.candidate_id"
         " WHERE r.run_id = %s AND r.step = %s AND r.severity = 'reject'"
         " AND coalesce(c.position, 1) BETWEEN %s AND %s GROUP BY r.rule",
-        [run_id, step, part.first, part.last],
+        [run_id, step, part.first, part.through],
     ).fetchall()
 
 

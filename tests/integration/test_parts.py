@@ -82,6 +82,12 @@ def test_parts_come_to_the_same_as_the_whole(conn: psycopg.Connection, run_id: i
     assert all((docs / index).parent.joinpath(page).is_file() for page, _ in pages)
 
 
+def test_positions_with_gaps_leave_nobody_out(conn: psycopg.Connection, run_id: int, tmp_path: Path) -> None:
+    conn.execute("UPDATE lead_mining.candidate SET position = position + 90 WHERE position > 3")
+    found = [pipeline.validate(conn, run_id, tmp_path, part=part) for part in PARTS]
+    assert [part["valid"] + part["rejected"] for part in found] == [3, 0, 7]
+
+
 def test_notes_are_written_in_parts(conn: psycopg.Connection, run_id: int, tmp_path: Path) -> None:
     pipeline.validate(conn, run_id, tmp_path)
     pipeline.deduplicate(conn, run_id)
