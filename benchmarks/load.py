@@ -191,6 +191,7 @@ def _store(conn: psycopg.Connection, run_id: int, leads: int) -> None:
         for chunk in candidates.in_chunks(conn, run_id, "extracted"):
             judging.apply_failures(conn, run, chunk, [])
         candidates.move(conn, run_id, "valid", "accepted")
+        runs.set_judged_as_of(conn, run_id, judging.known_now(conn))
 
 
 @cache

@@ -277,7 +277,7 @@ def without_note(conn: Connection, run_id: int, part: Part = WHOLE) -> Iterator[
     """(crm_lead id, company) of the part's leads that have no note yet, in chunks, in the provider's order."""
     query = """
         SELECT position, company::text, lead_id FROM lead_mining.candidate
-        WHERE run_id = %s AND state = 'loaded' AND note_message_id IS NULL
+        WHERE run_id = %s AND lead_id IS NOT NULL AND note_message_id IS NULL
     """
     for rows in _chunks(conn, query, [run_id], part):
         yield [(lead_id, Company.model_validate_json(company)) for _, company, lead_id in rows]

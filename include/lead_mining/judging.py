@@ -92,12 +92,24 @@ def reject_known(conn: Connection, run: Run) -> StepResult:
     return {"accepted": candidates.move(conn, run.id, "valid", "accepted"), **totals}
 
 
+def known_now(conn: Connection) -> str:
+    """Another text whenever a lead or partner of the CRM was written, as of the last `crm_index.refresh`, or any run has
+    loaded leads, even if they are gone."""
+    row = conn.execute(
+        "SELECT concat_ws(' ', (SELECT string_agg(concat_ws(' ', model, version, written_by), ' ' ORDER BY model)"
+        " FROM lead_mining.known_company_state), (SELECT max(lead_id) FROM lead_mining.candidate))"
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def certainly_new(
-    conn: Connection, run: Run, state: str, step: str, totals: Counter[str]
+    conn: Connection, run: Run, state: str, step: str, totals: Counter[str], *, nothing_new_is_known: bool = False
 ) -> Iterator[dict[int, Company]]:
     """Turn down suppressed companies and certain duplicates of those in `state`, and count them in `totals`.
 
-    Yields what is left of each chunk, by candidate id, if anything is.
+    `nothing_new_is_known`: since they were told from duplicates. Yields what is left of each chunk, by candidate id, if
+    anything is.
     """
     # The plans are many small look-ups into indexes, costly by estimate: PostgreSQL would compile them for seconds.
     conn.execute("SET LOCAL jit = off")
@@ -106,7 +118,7 @@ def certainly_new(
     for chunk in candidates.in_chunks(conn, run.id, state):
         companies = _without_suppressed(conn, run.id, {c.id: c.company for c in chunk}, step, totals)
         part = duplicates.Slice(first, chunk[-1].position)
-        found = duplicates.find_duplicates(conn, run.id, state, part, passed)
+        found = [] if nothing_new_is_known else duplicates.find_duplicates(conn, run.id, state, part, passed)
         first = part.last + 1
         # Whom a person overruled knew of the CRM's record, not of another company in the same run.
         overruled = {

@@ -34,7 +34,7 @@ SELECT c.id AS candidate_id, c.position, c.lead_id, coalesce(c.company->>'name',
        coalesce(c.company->>'industry_group', c.company->>'industry', c.company->>'sector') AS industry,
        (c.company->>'employees')::bigint AS employees, c.contacts, c.note_message_id IS NOT NULL AS has_note
 FROM lead_mining.candidate c
-WHERE c.run_id = %s AND c.state = 'loaded' AND c.position > %s
+WHERE c.run_id = %s AND c.lead_id IS NOT NULL AND c.position > %s
 ORDER BY c.position LIMIT %s
 """
 
@@ -50,7 +50,7 @@ def refunded(conn: Connection, run_id: int) -> int:
     row = conn.execute(
         "SELECT coalesce(sum(t.credits), 0)::bigint FROM lead_mining.candidate c"
         " JOIN lead_mining.ledger_transaction t ON t.candidate_id = c.id"
-        " WHERE c.run_id = %s AND c.state = 'loaded' AND t.kind = 'refund'",
+        " WHERE c.run_id = %s AND c.lead_id IS NOT NULL AND t.kind = 'refund'",
         [run_id],
     ).fetchone()
     return int(row[0]) if row else 0

@@ -272,8 +272,10 @@ def deduplicate(conn: Connection, run_id: int) -> StepResult:
     with runs.only_once(conn, run_id, "deduplicate") as step:
         if not step.done:
             judging.refresh_crm_index(conn)
+            known = judging.known_now(conn)  # before: what comes meanwhile is looked at when leads are loaded
             with conn.transaction():
                 found = judging.reject_known(conn, runs.get(conn, run_id))
+                runs.set_judged_as_of(conn, run_id, known)
                 for keys in duplicates.keys_in_parts(conn, run_id, "accepted"):
                     checks.check_survivors(keys)
                 step.finish(found)
@@ -323,7 +325,9 @@ def _load(conn: Connection, run: Run) -> StepResult:
     totals: Counter[str] = Counter()
     fresh: Refreshed | None = None
     leads = cost = 0
-    for accepted in judging.certainly_new(conn, run, "accepted", "load_leads", totals):
+    unchanged = run.judged_as_of == judging.known_now(conn)
+    new = judging.certainly_new(conn, run, "accepted", "load_leads", totals, nothing_new_is_known=unchanged)
+    for accepted in new:
         assert run.crm_request_id is not None, "a dry run loads nothing"
         fresh = fresh or refresh(conn, run.mining_request, run.crm_context, run.crm_request_id)
         loaded = crm_leads.load_leads(conn, fresh.context, fresh.crm_request_id, list(accepted.items()))

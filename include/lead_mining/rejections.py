@@ -52,7 +52,7 @@ _FROM = """
 FROM lead_mining.rejection j
 JOIN lead_mining.run r ON r.id = j.run_id
 LEFT JOIN lead_mining.candidate c ON c.id = j.candidate_id
-LEFT JOIN lead_mining.candidate again ON again.retry_of = c.id AND again.state = 'loaded'
+LEFT JOIN lead_mining.candidate again ON again.retry_of = c.id AND again.lead_id IS NOT NULL
 LEFT JOIN lead_mining.raw_page p ON (p.run_id, p.page_number) = (c.run_id, c.page_number)
 WHERE r.run_key = %(run_key)s AND (%(rule)s::text IS NULL OR j.rule = %(rule)s)
 """

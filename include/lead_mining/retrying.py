@@ -31,7 +31,7 @@ SELECT c.id, c.run_id, c.company, r.request, p.removed_at IS NULL AS kept,
        (SELECT jsonb_object_agg(j.contact_index, j.record) FROM lead_mining.rejection j
         WHERE j.candidate_id = c.id AND j.severity = 'reject' AND j.record IS NOT NULL) AS contacts_rejected,
        (SELECT max(again.lead_id) FROM lead_mining.candidate again
-        WHERE again.retry_of = c.id AND again.state = 'loaded') AS loaded_as
+        WHERE again.retry_of = c.id AND again.lead_id IS NOT NULL) AS loaded_as
 FROM lead_mining.candidate c
 JOIN lead_mining.run r ON r.id = c.run_id
 JOIN lead_mining.raw_page p ON (p.run_id, p.page_number) = (c.run_id, c.page_number)

@@ -42,6 +42,7 @@ class Run:
     request_number: str | None
     retry_of: int | None = None
     overruled: Sequence[str] = ()
+    judged_as_of: str | None = None
 
     @property
     def mining_request(self) -> MiningRequest:
@@ -60,7 +61,7 @@ def read_request(kept: Mapping[str, Any], **changes: Any) -> MiningRequest:
 
 _COLUMNS = (
     "id, run_key, request, context, credit_account, dry_run, lead_number, max_cost, needs_approval,"
-    " approved_by, crm_request_id, request_number, retry_of, overruled"
+    " approved_by, crm_request_id, request_number, retry_of, overruled, judged_as_of"
 )
 
 
@@ -137,6 +138,11 @@ def set_plan(conn: Connection, run_id: int, lead_number: int, max_cost: int, nee
 
 def set_approved_by(conn: Connection, run_id: int, approved_by: str) -> None:
     conn.execute("UPDATE lead_mining.run SET approved_by = %s WHERE id = %s", [approved_by, run_id])
+
+
+def set_judged_as_of(conn: Connection, run_id: int, known: str) -> None:
+    """What was known when the run's candidates were told from it: see `judging.known_now`."""
+    conn.execute("UPDATE lead_mining.run SET judged_as_of = %s WHERE id = %s", [known, run_id])
 
 
 def results(conn: Connection, run_id: int) -> dict[str, StepResult]:

@@ -124,7 +124,7 @@ def summary(conn: Connection, run_key: str) -> RunSummary | None:
     )
     loaded, contacts, notes = conn.execute(
         "SELECT count(*), coalesce(sum(contacts), 0), count(note_message_id)"
-        " FROM lead_mining.candidate WHERE run_id = %s AND state = 'loaded'",
+        " FROM lead_mining.candidate WHERE run_id = %s AND lead_id IS NOT NULL",
         [run.id],
     ).fetchone() or (0, 0, 0)
     extracted = done.get("extract", {})

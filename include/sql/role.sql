@@ -130,7 +130,7 @@ GRANT USAGE ON SCHEMA lead_mining TO lead_mining;
 GRANT SELECT ON ALL TABLES IN SCHEMA lead_mining TO lead_mining;
 GRANT INSERT (run_key, request, context, provider, credit_account, dry_run, lead_number, max_cost, needs_approval,
     crm_request_id, request_number, saved_search, search_budget, retry_of, overruled) ON lead_mining.run TO lead_mining;
-GRANT UPDATE (lead_number, max_cost, needs_approval, approved_by) ON lead_mining.run TO lead_mining;
+GRANT UPDATE (lead_number, max_cost, needs_approval, approved_by, judged_as_of) ON lead_mining.run TO lead_mining;
 GRANT INSERT (run_id, step, result) ON lead_mining.run_step TO lead_mining;
 GRANT INSERT (run_id, page_number, asked, found, charged, next_cursor, body) ON lead_mining.raw_page TO lead_mining;
 GRANT INSERT (run_id, position, page_number, company, contacts, retry_of) ON lead_mining.candidate TO lead_mining;

@@ -42,6 +42,17 @@ def index_in_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crm_index, "refresh", lambda conn: 0)
 
 
+def test_a_state_is_written_into_no_index(conn: psycopg.Connection) -> None:
+    run_id = valid_run(conn, "states", [firm(n, description="long " * 200) for n in range(100)])
+    with conn.transaction():
+        assert candidates.move(conn, run_id, "valid", "accepted") == 100
+        written, into_no_index = conn.execute(
+            "SELECT pg_stat_get_xact_tuples_updated(t), pg_stat_get_xact_tuples_hot_updated(t)"
+            " FROM (VALUES ('lead_mining.candidate'::regclass)) AS of (t)"
+        ).fetchone()
+    assert written == into_no_index >= 100
+
+
 @pytest.mark.usefixtures("index_in_step")
 def test_as_many_statements_for_200_candidates_as_for_20(
     conn: psycopg.Connection, record_property: Callable[[str, object], None]

@@ -142,7 +142,7 @@ def test_ids_times_and_consequences_are_never_the_roles_to_write(superuser: psyc
         for (table, privilege), of in granted(superuser).items()
         if privilege != "INSERT" or table in KEPT or table == "migration"
     } == {
-        ("run", "UPDATE"): {"lead_number", "max_cost", "needs_approval", "approved_by"},
+        ("run", "UPDATE"): {"lead_number", "max_cost", "needs_approval", "approved_by", "judged_as_of"},
         ("candidate", "UPDATE"): {"state", "company", "contacts", "lead_id", "note_message_id"},
         ("provider_call", "UPDATE"): {"state", "charged", "pending_until", "error", "settled_by", "ended_at"},
         ("credit_account", "UPDATE"): set(columns(superuser, "credit_account")) - {"name", "opened_at"},

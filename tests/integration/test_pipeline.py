@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
+from crm_records import add_lead
 from database_snapshot import snapshot
 from psycopg.rows import dict_row
 from scheduled_actions import add_cron
@@ -26,6 +28,7 @@ from lead_mining.exceptions import (
     ProviderRejected,
     ProviderUnavailable,
 )
+from lead_mining.matching import duplicates
 from lead_mining.providers.odoo_iap import OdooIap
 from lead_mining.summary import summary
 from provider_simulator.testing import Simulator, running_simulator
@@ -402,6 +405,40 @@ def two_runs_with_the_same_companies(
             pipeline.release(conn, key)
         run_ids.append(run_id)
     return run_ids
+
+
+def test_what_is_new_is_not_asked_again_while_nothing_new_is_known(
+    conn: psycopg.Connection, provider: OdooIap, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = two_runs_with_the_same_companies(conn, provider, simulator, tmp_path, first_has_failed=True)
+    asked = Mock(wraps=duplicates.find_duplicates)
+    monkeypatch.setattr(duplicates, "find_duplicates", asked)
+    assert pipeline.load_leads(conn, one)["leads"] > 0
+    assert not asked.called
+    assert pipeline.load_leads(conn, two)["leads"] == 0
+    assert asked.called
+
+
+def test_companies_that_were_bought_meanwhile_are_known_even_if_their_leads_are_gone(
+    conn: psycopg.Connection, provider: OdooIap, simulator: Simulator, tmp_path: Path
+) -> None:
+    one, two = two_runs_with_the_same_companies(conn, provider, simulator, tmp_path, first_has_failed=True)
+    bought = pipeline.load_leads(conn, one)["leads"]
+    # Before our index of the CRM has seen them.
+    gone = conn.execute("DELETE FROM crm_lead USING lead_mining.candidate c WHERE crm_lead.id = c.lead_id").rowcount
+    assert gone == bought > 0
+    second = pipeline.load_leads(conn, two)
+    assert (second["leads"], second["duplicates_since"]) == (0, bought)
+
+
+def test_a_lead_that_somebody_enters_meanwhile_is_known(
+    conn: psycopg.Connection, provider: OdooIap, simulator: Simulator, tmp_path: Path
+) -> None:
+    one, _ = two_runs_with_the_same_companies(conn, provider, simulator, tmp_path, first_has_failed=True)
+    accepted = "SELECT company->>'domain' FROM lead_mining.candidate WHERE run_id = %s AND state = 'accepted' LIMIT 1"
+    (domain,) = conn.execute(accepted, [one]).fetchone()
+    add_lead(conn, name="Entered by hand", website=f"https://{domain}")
+    assert pipeline.load_leads(conn, one)["duplicates_since"] == 1
 
 
 @pytest.mark.parametrize("first_has_failed", [False, True])

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from statement_counter import counted_statements
 
-from lead_mining import candidates, pipeline
+from lead_mining import candidates, judging, pipeline, runs
 from lead_mining.matching import crm_index
 from lead_mining.providers.lead_catalog import LeadCatalog
 
@@ -44,6 +44,7 @@ def ready_to_load(conn: psycopg.Connection, folder: Path, key: str, leads: int, 
     run_id = int(pipeline.prepare_request(conn, key, params)["run_id"])
     pipeline.extract(conn, run_id, LeadCatalog(str(path)))
     assert candidates.move(conn, run_id, "extracted", "accepted") == leads  # the checks are not what is counted
+    runs.set_judged_as_of(conn, run_id, judging.known_now(conn))
     pipeline.debit_credits(conn, run_id)
     return run_id
 
