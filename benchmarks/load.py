@@ -220,6 +220,8 @@ def _companies(numbers: range) -> Iterator[Company]:
 
 def _measure(dsn: str, run_id: int, count: bool) -> dict[str, Any]:
     """In the child: our steps, each in a session of its own, as Airflow's tasks have."""
+    import lead_mining.before_fork  # noqa: F401 -- as in a worker, where it is there before the task
+
     steps: tuple[Callable[[psycopg.Connection, int], Any], ...] = (pipeline.load_leads, pipeline.write_enrichment_notes)
     seconds, sent = [], 0
     for step in steps:

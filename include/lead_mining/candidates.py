@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from lead_mining.providers.base import Company, Page
 
-CHUNK = 20_000
+CHUNK = 10_000
 """Candidates that are in memory at once."""
 
 _MOST_PARTS = 1000

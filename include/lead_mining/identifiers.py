@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tldextract import TLDExtract
 
 _MAX_EMAIL, _MAX_PHONE, _MAX_DOMAIN = 320, 250, 253
-_CACHED = 100_000
+_CACHED = 30_000  # as many as a chunk of companies has; each keeps memory from being given back
 _EMAIL = re.compile(r"[^@\s<>()\[\],;:\"\x00]+@[^@\s<>()\[\],;:\"\x00]+\.[^@\s<>()\[\],;:\".\x00]+")
 _MAILBOX_PARTS = re.compile(r"[._-]|[0-9]+")
 _HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/@?#]*@)?([^/:?#\s\x00]+)", re.IGNORECASE)

@@ -93,8 +93,9 @@ def reject_known(conn: Connection, run: Run) -> StepResult:
 
 
 def known_now(conn: Connection) -> str:
-    """Another text whenever a lead or partner of the CRM was written, as of the last `crm_index.refresh`, or any run has
-    loaded leads, even if they are gone."""
+    """Another text whenever a lead or partner of the CRM was written, as of the last `crm_index.refresh`, or any run
+    has loaded leads, even if they are gone.
+    """
     row = conn.execute(
         "SELECT concat_ws(' ', (SELECT string_agg(concat_ws(' ', model, version, written_by), ' ' ORDER BY model)"
         " FROM lead_mining.known_company_state), (SELECT max(lead_id) FROM lead_mining.candidate))"

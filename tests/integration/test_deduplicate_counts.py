@@ -81,7 +81,7 @@ def compared(conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, companie
     return len(pairs)
 
 
-@pytest.mark.parametrize("at_once", [20_000, 10], ids=["in one part", "part by part"])
+@pytest.mark.parametrize("at_once", [10_000, 10], ids=["in one part", "part by part"])
 def test_comparisons_grow_with_the_candidates_where_all_have_the_same_words(
     conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:

@@ -12,7 +12,7 @@ from psycopg import Connection
 
 from lead_mining.matching.keys import KINDS, Key, KeyKind
 
-_AT_ONCE = 100_000  # keys that are checked: Great Expectations takes as long for few
+_AT_ONCE = 25_000  # keys that are checked: Great Expectations takes as long for few
 
 
 @dataclass(frozen=True)

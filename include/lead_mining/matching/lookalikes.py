@@ -22,7 +22,7 @@ from lead_mining.matching.names import words
 from lead_mining.matching.near import Place, Placed
 from lead_mining.providers.base import Company
 
-_AT_ONCE = 20_000  # candidates that are compared with the CRM in one statement
+_AT_ONCE = 10_000  # candidates that are compared with the CRM in one statement
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def _common_words() -> frozenset[str]:
     return frozenset(word for line in text.splitlines() if not line.startswith("#") for word in line.split())
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=30_000)
 def weight(word: str) -> float:
     """How much a word says about which company it is."""
     if word in _legal_forms():
@@ -98,7 +98,7 @@ def blocks(name: Words) -> tuple[str, ...]:
     return f"1 {first}", f"2 {telling[0][:3]} {telling[1][:3] if len(telling) > 1 else ''}"
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=100_000)
 def _alike(one: str, other: str) -> float:
     """Likeness of two words: equal, one the other's beginning or abbreviation (`intl`), or misspelt; else 0."""
     if one == other:

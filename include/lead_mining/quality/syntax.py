@@ -18,7 +18,7 @@ _MAX_DOMAIN, _MAX_EMAIL = 253, 320  # RFC 1035; RFC 3696 and erratum 1690
 _PLAIN_EMAIL = re.compile(
     r"(?=.{1,254}\Z)(?=[^@]{1,64}@)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@([\x20-\x7e]+)", re.IGNORECASE | re.ASCII
 )
-_CACHED = 100_000
+_CACHED = 30_000  # as many as a chunk of companies has; each keeps memory from being given back
 
 
 @cache
