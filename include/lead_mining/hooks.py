@@ -158,10 +158,12 @@ def crm_connection(conn_id: str) -> psycopg.Connection:
     from airflow.providers.postgres.hooks.postgres import PostgresHook
     from psycopg.rows import tuple_row
 
-    conn_type = _connection(conn_id, "crm_conn_id").conn_type
-    if conn_type not in ("postgres", "postgresql"):
-        raise _wrong(conn_id, f"its type is {conn_type!r}, and the CRM's must be postgres", field="crm_conn_id")
-    session = PostgresHook(postgres_conn_id=conn_id).get_conn()
+    connection = _connection(conn_id, "crm_conn_id")
+    if connection.conn_type not in ("postgres", "postgresql"):
+        why = f"its type is {connection.conn_type!r}, and the CRM's must be postgres"
+        raise _wrong(conn_id, why, field="crm_conn_id")
+    # Given to the hook, which would ask Airflow's API for it once more.
+    session = PostgresHook(postgres_conn_id=conn_id, connection=connection).get_conn()
     if not isinstance(session, psycopg.Connection):
         raise CrmError("Airflow's PostgresHook gave no psycopg 3 connection: install SQLAlchemy 2 and psycopg 3")
     session.row_factory = tuple_row  # whatever cursor the Airflow connection asks for

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, suppress
+from unittest.mock import Mock
 
 import psycopg
 import pytest
+from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowFailException
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
@@ -49,6 +51,13 @@ def test_the_session_is_psycopg_3_in_autocommit_with_our_settings(conn_id: str) 
         }
         shown = conn.execute("SELECT name, current_setting(name) FROM unnest(%s::text[]) AS name", [list(wanted)])
         assert dict(shown.fetchall()) == wanted
+
+
+def test_airflow_is_asked_for_the_connection_once(conn_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Mock(wraps=BaseHook.get_connection)
+    monkeypatch.setattr(BaseHook, "get_connection", asked)
+    crm_connection(conn_id).close()
+    assert asked.call_count == 1
 
 
 def test_an_error_that_no_retry_can_mend_fails_the_task_at_once(conn_id: str) -> None:
