@@ -147,6 +147,9 @@ GRANT UPDATE (checked, failed) ON lead_mining.quality_rule_result TO lead_mining
 GRANT INSERT (run_id, page_number, provider, asked, most, balance_before, pending_until, asked_at, slot) ON
     lead_mining.provider_call TO lead_mining;
 GRANT UPDATE (state, charged, pending_until, error, settled_by, ended_at) ON lead_mining.provider_call TO lead_mining;
+GRANT INSERT (provider, bucket), UPDATE (blocked_until, failures, open_until) ON lead_mining.provider_gate TO
+    lead_mining;
+GRANT INSERT (provider, bucket, at), DELETE ON lead_mining.provider_slot TO lead_mining;
 GRANT INSERT (name, provider_conn_id, monthly_budget, low_balance, refund_days, notify) ON lead_mining.credit_account TO
     lead_mining;
 GRANT UPDATE (provider_conn_id, monthly_budget, low_balance, refund_days, notify, notice_sent) ON

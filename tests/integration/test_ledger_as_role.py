@@ -145,6 +145,7 @@ def test_ids_times_and_consequences_are_never_the_roles_to_write(superuser: psyc
         ("run", "UPDATE"): {"lead_number", "max_cost", "needs_approval", "approved_by", "judged_as_of"},
         ("candidate", "UPDATE"): {"state", "company", "contacts", "lead_id", "note_message_id"},
         ("provider_call", "UPDATE"): {"state", "charged", "pending_until", "error", "settled_by", "ended_at"},
+        ("provider_gate", "UPDATE"): {"blocked_until", "failures", "open_until"},
         ("credit_account", "UPDATE"): set(columns(superuser, "credit_account")) - {"name", "opened_at"},
         ("ledger_transaction", "INSERT"): set(columns(superuser, "ledger_transaction")) - {"id", "created_at"},
         ("quality_suite_result", "UPDATE"): {"version", "checked", "passed"},  # parts of a run add up
@@ -167,7 +168,8 @@ def test_nothing_of_ours_can_be_deleted_but_what_can_be_made_anew(
     how = ("DELETE FROM", "TRUNCATE", "DROP TABLE")
     allowed = [(do, table) for table in tables for do in how if not is_refused(role, f"{do} lead_mining.{table}")]
     assert sorted(allowed) == [
-        ("DELETE FROM", table) for table in ("candidate_key", "known_company", "known_company_state", "suppression")
+        ("DELETE FROM", table)
+        for table in ("candidate_key", "known_company", "known_company_state", "provider_slot", "suppression")
     ]
 
 
