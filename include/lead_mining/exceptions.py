@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 
@@ -101,6 +102,14 @@ class ProviderUnavailable(ProviderError):
     def __init__(self, message: str, retry_after: float | None = None, *, charge: Charge = "unknown") -> None:
         self.retry_after, self.charge = retry_after, charge
         super().__init__(message)
+
+
+class ProviderBusy(ProviderUnavailable):
+    """No call is to be made before `retry_at`: a rate limit, or the provider is down. Nothing was sent or charged."""
+
+    def __init__(self, message: str, retry_at: datetime) -> None:
+        self.retry_at = retry_at
+        super().__init__(message, charge="none")
 
 
 class ProviderRejected(ProviderError):

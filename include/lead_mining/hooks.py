@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, cast
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from lead_mining.providers.base import Provider
-    from lead_mining.providers.lead_catalog import LeadCatalog
-    from lead_mining.providers.odoo_iap import OdooIap
+    from lead_mining.providers.connections.base import ConnectionValues, ProviderType
 
 _CRM_SESSION = {
     "application_name": "lead_mining",
@@ -48,78 +48,34 @@ class _ProviderHook(BaseHook):
         super().__init__()
         self.conn_id = conn_id
 
-    if TYPE_CHECKING:
+    def get_conn(self) -> Provider:
+        """Raises InvalidRequest where the connection lacks something, and what the provider raises on opening."""
+        return _provider_type(self.conn_type).make(_values(self.conn_id))
 
-        def get_conn(self) -> Provider: ...
+    def asset_uri(self) -> str:
+        """What is read, without what else the connection holds."""
+        return _provider_type(self.conn_type).asset(_values(self.conn_id))
 
-        def asset_uri(self) -> str: ...
+    def test_connection(self) -> tuple[bool, str]:
+        """One free call."""
+        try:
+            return True, self.get_conn().check()
+        except LeadMiningError as error:
+            return False, str(error)
 
 
 class LeadCatalogHook(_ProviderHook):
-    """A connection of type `lead_catalog`: `extra.path`, and `extra.columns` (an object, or that as JSON text)."""
+    """A connection of type `lead_catalog`."""
 
     conn_type = "lead_catalog"
     hook_name = "Lead catalogue (Parquet or CSV file)"
 
-    def get_conn(self) -> LeadCatalog:
-        """Raises InvalidRequest where the connection lacks something, CatalogueError where the file is not usable."""
-        from lead_mining.providers.lead_catalog import LeadCatalog
-
-        extra = _connection(self.conn_id, "provider_conn_id").extra_dejson
-        path = extra.get("path")
-        if not isinstance(path, str) or not path.strip():
-            raise _wrong(self.conn_id, "it needs the path of a .parquet, .csv or .csv.gz file in extra.path")
-        return LeadCatalog(path.strip(), _columns(self.conn_id, extra.get("columns")))
-
-    def asset_uri(self) -> str:
-        """The file."""
-        path = Path(_connection(self.conn_id, "provider_conn_id").extra_dejson["path"].strip())
-        return f"file://{quote(str(path.absolute()))}"
-
-    def test_connection(self) -> tuple[bool, str]:
-        """Open the file and count its companies."""
-        try:
-            return True, f"The catalogue holds {self.get_conn().count()} companies"
-        except LeadMiningError as error:
-            return False, str(error)
-
 
 class OdooIapHook(_ProviderHook):
-    """A connection of type `odoo_iap`: host = base URL, password = account token, `extra.dbuuid`, and how many paid
-    calls may be under way, `extra.calls_at_once`, by default 1."""
+    """A connection of type `odoo_iap`."""
 
     conn_type = "odoo_iap"
     hook_name = "Odoo IAP lead mining (paid)"
-
-    def get_conn(self) -> OdooIap:
-        """Raises InvalidRequest where the connection lacks something, ProviderRejected where the URL is none."""
-        from lead_mining.providers.odoo_iap import OdooIap
-
-        connection = _connection(self.conn_id, "provider_conn_id")
-        dbuuid = connection.extra_dejson.get("dbuuid")
-        if not connection.host:
-            raise _wrong(
-                self.conn_id, "it needs the provider's base URL as host, such as https://iap-services.odoo.com"
-            )
-        if not connection.password:
-            raise _wrong(self.conn_id, "it needs the account token as password")
-        if not isinstance(dbuuid, str) or not dbuuid.strip():
-            raise _wrong(self.conn_id, "it needs the UUID of the Odoo database in extra.dbuuid")
-        at_once = _calls_at_once(self.conn_id, connection.extra_dejson.get("calls_at_once"))
-        return OdooIap(_base_url(connection), connection.password, dbuuid.strip(), calls_at_once=at_once)
-
-    def asset_uri(self) -> str:
-        """The service at its host, without what else the connection holds."""
-        url = urlsplit(_base_url(_connection(self.conn_id, "provider_conn_id")))
-        return f"odoo-iap://{url.hostname}{f':{url.port}' if url.port else ''}/lead_mining_request"
-
-    def test_connection(self) -> tuple[bool, str]:
-        """Ask the base URL for an answer, any answer. Nothing is bought, so the account token stays unproven."""
-        try:
-            status = self.get_conn().ping()
-        except LeadMiningError as error:
-            return False, str(error)
-        return True, f"The server answers (HTTP {status}). The account token is tried by the first mining run only."
 
 
 _HOOKS: dict[str, type[_ProviderHook]] = {hook.conn_type: hook for hook in (LeadCatalogHook, OdooIapHook)}
@@ -220,37 +176,22 @@ def _wrong(conn_id: str, why: str, field: str = "provider_conn_id") -> InvalidRe
     return InvalidRequest([FieldProblem(field, conn_id, why)])
 
 
-def _columns(conn_id: str, value: Any) -> dict[str, str]:
-    """`extra.columns`; the connection form and URIs may give it as JSON text."""
-    import json
-
-    if isinstance(value, str) and value.strip():
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise _wrong(conn_id, "extra.columns is not JSON") from None
-    if not value:
-        return {}
-    if not isinstance(value, dict) or not all(isinstance(column, str) for column in value.values()):
-        raise _wrong(conn_id, 'extra.columns must map fields to columns, as {"name": "company"}')
-    return value
+@cache
+def _provider_type(conn_type: str) -> ProviderType:
+    (named,) = entry_points(group="lead_mining.provider", name=conn_type)
+    return cast("ProviderType", named.load())
 
 
-def _calls_at_once(conn_id: str, value: Any) -> int:
-    """`extra.calls_at_once`; URIs give it as text."""
-    from lead_mining.providers.base import MOST_CALLS_AT_ONCE
+def _values(conn_id: str) -> ConnectionValues:
+    from lead_mining.providers.connections.base import ConnectionValues
 
-    allowed = range(1, MOST_CALLS_AT_ONCE + 1)
-    if value in (None, ""):
-        return 1
-    if str(value) not in map(str, allowed):
-        raise _wrong(conn_id, f"extra.calls_at_once must be a whole number from 1 to {MOST_CALLS_AT_ONCE}")
-    return int(value)
-
-
-def _base_url(connection: Connection) -> str:
-    """The host as it stands if it has a scheme; else put together as Airflow's HTTP connections do."""
-    host = connection.host or ""
-    if "://" in host:
-        return host
-    return f"{connection.schema or 'https'}://{host}" + (f":{connection.port}" if connection.port else "")
+    connection = _connection(conn_id, "provider_conn_id")
+    return ConnectionValues(
+        conn_id,
+        host=connection.host,
+        port=connection.port,
+        scheme=connection.schema,
+        login=connection.login,
+        password=connection.password,
+        extra=connection.extra_dejson,
+    )

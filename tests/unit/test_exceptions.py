@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from lead_mining import exceptions as e
@@ -12,10 +14,14 @@ def test_only_trouble_on_the_way_is_worth_a_retry() -> None:
         e.InvalidRequest([e.FieldProblem("states", "DE-BE", "use another")]),
         e.InsufficientCredits("default", 30, 4),
         e.ProviderUnavailable("timed out"),
+        e.ProviderBusy("at its limit", datetime.now(UTC)),
         e.ProviderRejected("no such industry"),
         e.MalformedRecord([("employees", "many", "not a number")]),
     ]
-    assert [type(error).__name__ for error in raised if not error.permanent] == ["ProviderUnavailable"]
+    assert [type(error).__name__ for error in raised if not error.permanent] == [
+        "ProviderUnavailable",
+        "ProviderBusy",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -31,3 +37,9 @@ def test_only_trouble_on_the_way_is_worth_a_retry() -> None:
 )
 def test_text(error: e.LeadMiningError, text: str) -> None:
     assert str(error) == text
+
+
+def test_a_busy_provider_says_when_to_ask_again_and_has_charged_nothing() -> None:
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    busy = e.ProviderBusy("at its limit", at)
+    assert (busy.retry_at, busy.charge, str(busy)) == (at, "none", "at its limit")

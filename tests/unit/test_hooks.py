@@ -56,7 +56,7 @@ def test_a_lead_catalog_connection_is_a_catalogue(connect: Connect, catalogue: s
     conn_id = connect(conn_type="lead_catalog", extra={"path": catalogue, "columns": columns})
     provider = provider_for(conn_id)
     assert isinstance(provider, LeadCatalog)
-    assert provider.count() == 2
+    assert provider.check() == "The catalogue holds 2 companies"
 
 
 def test_an_odoo_iap_connection_is_odoo_iap(connect: Connect) -> None:

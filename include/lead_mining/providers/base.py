@@ -1,12 +1,12 @@
-"""What a provider is, and the plain data it gives: Company, Contact, Query, Page, Preview.
+"""What a provider is, and the plain data it takes and gives: Query, Company, Contact, Page, Preview.
 
 These types are the only thing other rooms may import from `providers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -101,6 +101,20 @@ class Query:
     seniority: str | None = None
 
 
+@dataclass(frozen=True)
+class Misfit:
+    """A part of a query that a provider cannot do.
+
+    `field`: the request's. `roughly`: it does something near it, `why` says what, and the request may run; else it may
+    not, and `why` says what to do.
+    """
+
+    field: str
+    value: str
+    why: str
+    roughly: bool = False
+
+
 Identity = tuple[str | None, str | None]
 """By what a company is known: its reveal id, and its domain as Company has it."""
 
@@ -115,6 +129,10 @@ class Exclusions:
         """Whether each of these is known."""
         return [False] * len(companies)
 
+    def listed(self, countries: Collection[str], most: int) -> list[Identity]:
+        """At most `most` known companies of these countries, the newest first, for providers that must be told them."""
+        return []
+
 
 @dataclass(frozen=True)
 class Page:
@@ -122,24 +140,58 @@ class Page:
 
     `raw`: the answer as received (JSON), without any secret. `records`: its companies, still raw, for `parse`.
     `charged`: credits the provider took. `next_cursor`: where to go on; None when there is no more.
+    `contacts`: of companies that came on earlier pages, by reveal id, still raw, for `parse_contact`; an empty list
+    says that they were looked for and none was found. `unfinished`: what was bought is not whole yet, so go on at
+    `next_cursor` even if there are companies enough.
     """
 
     raw: Any
     records: list[JsonObject]
     charged: int
     next_cursor: str | None
+    contacts: Mapping[str, Sequence[JsonObject]] = field(default_factory=dict)
+    unfinished: bool = False
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What a query would find, at no charge. Where the provider cannot tell free, `count` is None, `records` empty."""
+    """What a query would find. What the provider does not tell free stays None, or without records.
+
+    `count`: companies. `people`: where it counts these free, and companies not.
+    """
 
     count: int | None
     records: list[JsonObject]
+    people: int | None = None
+
+
+@dataclass(frozen=True)
+class Rate:
+    """At most `calls` calls in any `seconds`, of one account at the provider."""
+
+    calls: int
+    seconds: float
+
+
+class Gate:
+    """What each HTTP call to a provider passes, and is told what came of it. This one lets all pass."""
+
+    def enter(self, bucket: str) -> None:
+        """Wait until a call may be made. Raises ProviderBusy where that is not soon: nothing was sent."""
+
+    def tell(self, bucket: str, *, failed: bool = False, wait: float | None = None) -> None:
+        """What came of the call that entered. Raises nothing: what was bought must not be lost over it.
+
+        `failed`: 5xx, timed out, cut off or not reached. `wait`: seconds for which the provider wants no call.
+        """
 
 
 class Provider(Protocol):
-    """Who sells the data. One module a provider; adding one touches nothing else."""
+    """Who sells the data. One module a provider; adding one touches nothing else.
+
+    One `fetch` makes at most one paid call, after any number of free ones. Where a company with its contacts takes
+    several, each is a page of its own, and `next_cursor` says what comes next.
+    """
 
     name: str
     page_size: int
@@ -153,21 +205,56 @@ class Provider(Protocol):
     calls_at_once: int
     """How many calls may be under way, 1 to MOST_CALLS_AT_ONCE; more than 1 only where a call needs no other's answer:
     these get the same cursor, and `fetch` is called in threads."""
+    rates: Mapping[str, tuple[Rate, ...]] = {}
+    """By bucket, a name of the provider's own for calls that are counted together: the windows of the account."""
+    gate: Gate = Gate()
+    """Which every HTTP call passes; set from outside before the first."""
 
-    def balance(self) -> int | None:
+    def misfits(self, query: Query) -> Sequence[Misfit]:
+        """What of the query it cannot do. Free, without a network: asked before anything is held."""
+        return ()
+
+    def most(self, query: Query, limit: int, cursor: str | None) -> int:
+        """The most credits that `fetch(query, limit, cursor)`, and all calls that finish what it brings, can cost.
+
+        Never falls as `limit` grows. A `limit` above `page_size` means so many companies in all.
+        """
+        return limit * (1 + query.contact_number)
+
+    def balance(self, fresh: bool = True) -> int | None:
         """Credits left in the account at the provider, free of charge; None where it cannot tell.
 
-        Raises ProviderError.
+        `fresh=False`: as an earlier answer told will do, before a call; never to settle one. Raises ProviderError.
         """
 
+    def preview_costs(self, query: Query) -> int:
+        """Credits that `preview` costs. Where it is 0, a trial run asks for one; anything else is only told."""
+        return 0
+
     def preview(self, query: Query, limit: int, exclude: Exclusions) -> Preview:
-        """Count and sample what `query` finds, free of charge."""
+        """Count and sample what `query` finds."""
 
     def fetch(self, query: Query, limit: int, cursor: str | None, exclude: Exclusions) -> Page:
-        """Buy at most `limit` (1..page_size) companies, from `cursor` on.
+        """Buy at most `limit` (1..page_size) companies, from `cursor` on; or what is unfinished at `cursor`.
 
-        Raises ProviderUnavailable, ProviderRejected, ProviderAccessDenied, ProviderCreditsExhausted, MalformedAnswer.
+        Raises ProviderUnavailable, ProviderBusy, ProviderRejected, ProviderAccessDenied, ProviderCreditsExhausted,
+        MalformedAnswer.
         """
 
     def parse(self, record: JsonObject) -> Company:
         """Read one raw record. Raises MalformedRecord."""
+
+    def contacts_of(self, query: Query, companies: Sequence[Identity]) -> str | None:
+        """The cursor from which `fetch` brings contacts of these companies, which another provider sold.
+
+        None where it cannot.
+        """
+        return None
+
+    def parse_contact(self, record: JsonObject) -> Contact:
+        """Read one record of `Page.contacts`. Raises MalformedRecord."""
+        why = f"{self.name} gives contacts only within their companies"  # with a statement, mypy takes it for a default
+        raise NotImplementedError(why)
+
+    def check(self) -> str:
+        """Make one free call, and say in a sentence what it shows, for Airflow's *Test*. Raises ProviderError."""

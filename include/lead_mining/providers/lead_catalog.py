@@ -66,13 +66,13 @@ class LeadCatalog(Provider):
     def __repr__(self) -> str:
         return f"LeadCatalog({self._file.path!r})"
 
-    def balance(self) -> int | None:
+    def balance(self, fresh: bool = True) -> int | None:
         """None: a file has no account."""
         return None
 
-    def count(self) -> int:
-        """How many companies the file holds."""
-        return self._file.count()
+    def check(self) -> str:
+        """How many companies there are."""
+        return f"The catalogue holds {self._file.count()} companies"
 
     def preview(self, query: Query, limit: int, exclude: Exclusions) -> Preview:
         """Exactly how many new companies there are, and the first `limit` (at most a page) of them."""

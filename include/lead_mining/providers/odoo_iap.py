@@ -74,14 +74,15 @@ class OdooIap(Provider):
     def __repr__(self) -> str:
         return f"OdooIap({self._url!r})"
 
-    def ping(self) -> int:
-        """The HTTP status with which the server answers, free of charge and without the token.
+    def check(self) -> str:
+        """Ask the base URL for an answer, any answer. Nothing is bought, so the account token stays unproven.
 
-        Raises ProviderUnavailable if it does not.
+        Raises ProviderUnavailable if there is none.
         """
-        return answers(self._client, self._url.removesuffix(_ENDPOINT) + "/")
+        status = answers(self._client, self._url.removesuffix(_ENDPOINT) + "/")
+        return f"The server answers (HTTP {status}). The account token is tried by the first mining run only."
 
-    def balance(self) -> int | None:
+    def balance(self, fresh: bool = True) -> int | None:
         """Credits of the account `reveal`, as Odoo 17's iap.account asks for them (`get_credits`)."""
         params = {"dbuuid": self._dbuuid, "account_token": self._token, "service_name": "reveal"}
         call = {"jsonrpc": "2.0", "method": "call", "params": params, "id": uuid4().hex}

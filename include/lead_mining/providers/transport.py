@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -16,9 +18,12 @@ from lead_mining.exceptions import (
     Charge,
     MalformedAnswer,
     ProviderAccessDenied,
+    ProviderCreditsExhausted,
+    ProviderError,
     ProviderRejected,
     ProviderUnavailable,
 )
+from lead_mining.providers.base import Gate
 from lead_mining.providers.text import shorten, storable
 
 CONNECT_TIMEOUT = 10.0
@@ -26,6 +31,7 @@ READ_TIMEOUT = 300.0  # as Odoo waits for its provider
 MAX_ANSWER_BYTES = 32 * 2**20  # 200 companies with five contacts each take less than 2 MiB
 _HEADERS = {"Accept-Encoding": "gzip"}
 _LONGEST_RETRY_AFTER = 24 * 3600.0
+_WAIT_IF_NOT_TOLD = 10.0  # after a 429 that does not say for how long
 _LONGEST_NUMBER = 1000  # digits; Python refuses to read more than 4300
 
 
@@ -53,26 +59,103 @@ def answers(client: httpx.Client, url: str) -> int:
         raise ProviderUnavailable(f"{url} does not answer ({type(error).__name__}: {shorten(str(error))})") from None
 
 
-def post_json(client: httpx.Client, url: str, payload: object, secret: str) -> Any:
-    """POST `payload` as JSON and return the JSON answer, storable and without `secret`.
+@dataclass(frozen=True)
+class Answer:
+    """What a provider answered.
 
-    Raises ProviderUnavailable, ProviderRejected, ProviderAccessDenied, MalformedAnswer; no text shows `secret`.
+    `headers` have lower-case names; they and `body`, the JSON, are storable and without the secret. `body` is None
+    where the status is a refusal (400 and above) and its text no JSON.
     """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+def retry_after_of(_status: int, headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait by `Retry-After`, which holds seconds or an HTTP date (RFC 9110, 10.2.3); at most a day."""
+    header = headers.get("retry-after")
+    if not header:
+        return None
+    if header.strip().isdecimal():
+        return min(float(header), _LONGEST_RETRY_AFTER)
     try:
-        with client.stream("POST", url, json=payload, headers=_HEADERS, follow_redirects=False) as response:
-            _check_status(response, url)
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
+
+
+def call_json(
+    client: httpx.Client,
+    method: str,
+    url: str,
+    *,
+    secret: str,
+    gate: Gate,
+    bucket: str,
+    headers: Mapping[str, str] = {},
+    params: Sequence[tuple[str, str]] = (),
+    json: object = None,
+    accepted: Container[int] = (HTTPStatus.OK,),
+    wait_of: Callable[[int, Mapping[str, str]], float | None] = retry_after_of,
+) -> Answer:
+    """One call through the gate, which is told what came of it. Statuses that are `accepted` come back.
+
+    `secret` is put nowhere: it is taken out of all that comes back. `wait_of` reads from an answer's status and headers
+    for how many seconds the provider wants no call; it is asked of every answer.
+    Raises ProviderBusy, ProviderUnavailable, ProviderRejected, ProviderAccessDenied, ProviderCreditsExhausted,
+    MalformedAnswer; no text shows `secret` or `params`.
+    """
+    gate.enter(bucket)
+    status, failed, wait = 0, False, None
+    sent_headers = {**headers, **_HEADERS}
+    try:
+        with client.stream(
+            method, url, params=list(params) or None, json=json, headers=sent_headers, follow_redirects=False
+        ) as response:
+            status = response.status_code
+            failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            answered = {name: storable(value, secret) for name, value in response.headers.items()}
+            wait = wait_of(status, answered)
+            if status not in accepted:
+                raise _refusal(url, status, wait)
             _check_encoding(response, url)
             body = _read(response, url)
+        read = _parse_refusal if status >= HTTPStatus.BAD_REQUEST else _parse
+        return Answer(status, answered, read(body, url, secret))
     except httpx.DecodingError:
         raise MalformedAnswer(f"{url} sent a body that cannot be decompressed") from None
-    except httpx.TimeoutException as error:
-        why = f"{url} did not answer in time ({type(error).__name__})"
-        raise ProviderUnavailable(why, charge=_charge_of(error)) from None
     except httpx.TransportError as error:
+        failed = True
+        raise _unanswered(url, error, secret) from None
+    except ProviderUnavailable:
+        failed = status != HTTPStatus.TOO_MANY_REQUESTS
+        raise
+    finally:
+        if wait is None and status == HTTPStatus.TOO_MANY_REQUESTS:
+            wait = _WAIT_IF_NOT_TOLD
+        gate.tell(bucket, failed=failed, wait=wait)
+
+
+def post_json(client: httpx.Client, url: str, payload: object, secret: str) -> Any:
+    """POST `payload` as JSON, through no gate, and return the JSON answer, storable and without `secret`.
+
+    Raises what `call_json` does, but for ProviderBusy.
+    """
+    success = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
+    answer = call_json(client, "POST", url, secret=secret, gate=Gate(), bucket="", json=payload, accepted=success)
+    return answer.body
+
+
+def _unanswered(url: str, error: httpx.TransportError, secret: str) -> ProviderUnavailable:
+    if isinstance(error, httpx.TimeoutException):
+        why = f"{url} did not answer in time ({type(error).__name__})"
+    else:
         message = storable(shorten(str(error)), secret)
         why = f"{url} was not reached or broke off ({type(error).__name__}: {message})"
-        raise ProviderUnavailable(why, charge=_charge_of(error)) from None
-    return _parse(body, url, secret)
+    return ProviderUnavailable(why, charge=_charge_of(error))
 
 
 def _charge_of(error: httpx.TransportError) -> Charge:
@@ -81,22 +164,21 @@ def _charge_of(error: httpx.TransportError) -> Charge:
     return "none" if isinstance(error, unsent) else "pending"
 
 
-def _check_status(response: httpx.Response, url: str) -> None:
-    status = response.status_code
+def _refusal(url: str, status: int, retry_after: float | None) -> ProviderError:
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         charge: Charge = "unknown"
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             charge = "none"
         elif status == HTTPStatus.GATEWAY_TIMEOUT:  # the server behind the gateway may still be at work
             charge = "pending"
-        retry_after = _retry_after(response.headers.get("Retry-After"))
-        raise ProviderUnavailable(f"{url} answered HTTP {status}", retry_after, charge=charge)
+        return ProviderUnavailable(f"{url} answered HTTP {status}", retry_after, charge=charge)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise ProviderAccessDenied(f"{url} answered HTTP {status}: check the account token")
+        return ProviderAccessDenied(f"{url} answered HTTP {status}: check the account token")
+    if status == HTTPStatus.PAYMENT_REQUIRED:
+        return ProviderCreditsExhausted(f"{url} answered HTTP {status}: the account there has not enough credits")
     if status >= HTTPStatus.BAD_REQUEST:
-        raise ProviderRejected(f"{url} answered HTTP {status}: check the base URL and the request")
-    if not response.is_success:
-        raise MalformedAnswer(f"{url} answered HTTP {status}; redirects are not followed: check the base URL")
+        return ProviderRejected(f"{url} answered HTTP {status}: check the base URL and the request")
+    return MalformedAnswer(f"{url} answered HTTP {status}; redirects are not followed: check the base URL")
 
 
 def _check_encoding(response: httpx.Response, url: str) -> None:
@@ -136,6 +218,14 @@ def _parse(body: bytes, url: str, secret: str) -> Any:
         raise MalformedAnswer(f"{url} sent JSON that is nested too deep") from None
 
 
+def _parse_refusal(body: bytes, url: str, secret: str) -> Any:
+    """As `_parse`, but None for what is no JSON: refusals often come as plain text."""
+    try:
+        return _parse(body, url, secret)
+    except ProviderError:
+        return None
+
+
 def _float(text: str) -> float | str:
     number = float(text)
     return number if math.isfinite(number) else text
@@ -143,17 +233,3 @@ def _float(text: str) -> float | str:
 
 def _int(text: str) -> int | str:
     return int(text) if len(text) <= _LONGEST_NUMBER else text
-
-
-def _retry_after(header: str | None) -> float | None:
-    """Seconds to wait: the header holds seconds or an HTTP date (RFC 9110, 10.2.3)."""
-    if not header:
-        return None
-    if header.strip().isdecimal():
-        return min(float(header), _LONGEST_RETRY_AFTER)
-    try:
-        moment = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)

@@ -288,7 +288,7 @@ def test_a_file_of_junk_is_a_catalogue_error(tmp_path: Path, name: str, content:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(CatalogueError, match="x\\."):
-        LeadCatalog(path).count()
+        LeadCatalog(path).check()
 
 
 def test_a_truncated_gzip_is_a_catalogue_error(tmp_path: Path) -> None:

@@ -1,0 +1,15 @@
+"""Connections of type `apollo`."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from lead_mining.exceptions import ProviderRejected
+from lead_mining.providers.connections.base import ConnectionValues, ProviderType
+
+
+def _not_yet(connection: ConnectionValues) -> NoReturn:
+    raise ProviderRejected(f"{connection.conn_id}: Apollo cannot be mined from yet; choose another provider")
+
+
+PROVIDER = ProviderType(make=_not_yet, form={"hook-name": "Apollo (paid)"}, asset=_not_yet)
