@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Leads = list[dict[str, Any]]
+Record = dict[str, Any]
 
 
 class Fault(StrEnum):
@@ -127,54 +128,61 @@ class Switchboard:
             return None
 
 
-def disfigure(fault: Fault, leads: Leads) -> Leads:
-    """The leads as a broken provider would send them; the input stays as it is."""
-    leads = deepcopy(leads)
+@dataclass(frozen=True)
+class Shape:
+    """What the faults must know of a contract's records.
+
+    ``left_out``: paths of the keys that ``missing_keys`` leaves out, one a record, in turn. ``wrong``: what
+    ``wrong_types`` puts in place of a record's values. ``kept``: keys that ``hostile`` leaves alone, as without them a
+    caller could not tell what it paid for. ``inner``: the key under which a record has them.
+    """
+
+    left_out: tuple[tuple[str, ...], ...]
+    wrong: Callable[[Record], Record]
+    kept: frozenset[str]
+    inner: str | None = None
+
+
+def twice(records: list[Record]) -> list[Record]:
+    """The first record once more at the end, in place of the last; of one, two."""
+    return records[: max(1, len(records) - 1)] + records[:1]
+
+
+def disfigure(fault: Fault | None, records: list[Record], shape: Shape) -> list[Record]:
+    """The records as a broken provider would send them; the input stays as it is."""
+    if fault not in (Fault.MISSING_KEYS, Fault.WRONG_TYPES, Fault.HOSTILE):
+        return records
+    records = deepcopy(records)
     if fault is Fault.MISSING_KEYS:
-        _drop_keys(leads)
-    elif fault is Fault.WRONG_TYPES:
-        for lead in leads[::2]:
-            company = lead["company_data"]
-            company.update(employees="many", email="".join(company["email"][:1]), founded_year={})
-    elif fault is Fault.HOSTILE:
-        texts = _hostile_texts()
-        for position, lead in enumerate(leads):
-            text = texts[position % len(texts)]
-            lead["company_data"] = _poisoned(lead["company_data"], text)
-            if "people_data" in lead:
-                lead["people_data"] = [_poisoned(person, text) for person in lead["people_data"]]
-    return leads
+        for position, record in enumerate(records):
+            _leave_out(record, [*shape.left_out, ()][position % (len(shape.left_out) + 1)])
+        return records
+    if fault is Fault.WRONG_TYPES:
+        for record in records[::2]:
+            values = record[shape.inner] if shape.inner else record
+            values.update(shape.wrong(values))
+        return records
+    texts = _hostile_texts()
+    return [_poisoned(record, texts[turn % len(texts)], shape.kept) for turn, record in enumerate(records)]
 
 
-def _drop_keys(leads: Leads) -> None:
-    """In turn: without phone, without name, without company_data, whole."""
-    for position, lead in enumerate(leads):
-        match position % 4:
-            case 0:
-                del lead["company_data"]["phone"]
-            case 1:
-                del lead["company_data"]["name"]
-            case 2:
-                del lead["company_data"]
+def _leave_out(record: Record, path: tuple[str, ...]) -> None:
+    for key in path[:-1]:
+        record = record[key]
+    for key in path[-1:]:
+        del record[key]
 
 
-# Left alone by hostile: without them a caller could not tell which company it paid for.
-_KEPT: frozenset[str] = frozenset({"clearbit_id", "country_code", "role", "seniority"})
-
-
-def _poisoned(record: dict[str, Any], text: str) -> dict[str, Any]:
-    def value_of(key: str, value: Any) -> Any:
-        if key in _KEPT:
-            return value
-        if isinstance(value, str):
-            return text
-        if isinstance(value, list):
-            return [text for _ in value]
-        if isinstance(value, int):
-            return 10**30
-        return value
-
-    return {key: value_of(key, value) for key, value in record.items()}
+def _poisoned(value: Any, text: str, kept: frozenset[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: inner if key in kept else _poisoned(inner, text, kept) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_poisoned(inner, text, kept) for inner in value]
+    if isinstance(value, str):
+        return text
+    if isinstance(value, int):
+        return 10**30
+    return value
 
 
 def _hostile_texts() -> list[str]:

@@ -92,4 +92,22 @@ def names() -> dict[str, Any]:
     return dict(_yaml("names.yaml"))
 
 
+@cache
+def linkedin_industries() -> dict[str, str]:
+    """LinkedIn's name of an industry, as People Data Labs and Apollo have it, by sub-industry."""
+    return {row["sub_industry"]: row["linkedin"] for row in _rows("industry_words.csv")}
+
+
+@cache
+def sic_groups() -> dict[str, str]:
+    """SIC major group, of two digits, by sub-industry."""
+    return {row["sub_industry"]: row["sic"] for row in _rows("industry_words.csv")}
+
+
+@cache
+def role_words() -> dict[str, dict[str, str]]:
+    """What People Data Labs calls a role, and its level by seniority, by role."""
+    return {row["role"]: row for row in _rows("role_words.csv")}
+
+
 SENIORITIES = ("director", "executive", "manager")

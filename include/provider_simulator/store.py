@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from provider_simulator import wire
 from provider_simulator.errors import InsufficientCreditError
 
 _SCHEMA = """
@@ -45,7 +44,15 @@ create table if not exists call (
 );
 """
 
-Leads = list[dict[str, Any]]
+
+@dataclass(frozen=True)
+class Sale:
+    """What one call delivers: the answer, the companies and contacts in it, and its price in credits."""
+
+    answer: Any
+    companies: int = 0
+    contacts: int = 0
+    price: int = 0
 
 
 @dataclass
@@ -88,24 +95,23 @@ class Till:
         )
         return taken
 
-    def charge(self, leads: Leads) -> int:
-        """Charges for these leads. Raises ``InsufficientCreditError``: roll back."""
-        due = wire.cost(leads)
-        if due > self.balance:
-            raise InsufficientCreditError(due)
-        self.connection.execute("update account set balance = balance - ? where token = ?", (due, self.token))
-        return due
+    def charge(self, price: int) -> None:
+        """Raises ``InsufficientCreditError``: roll back."""
+        if price > self.balance:
+            raise InsufficientCreditError(price)
+        self.connection.execute("update account set balance = balance - ? where token = ?", (price, self.token))
 
-    def note(self, data: Any, leads: Leads, charged: int, outcome: str) -> None:
-        """One line of the account's history. ``leads``: what was delivered."""
+    def note(self, asked: Any, sale: Sale, outcome: str) -> None:
+        """One line of the account's history."""
         self.connection.execute(
             "insert into call select ?, coalesce(max(number), 0) + 1, ?, ?, ?, ?, ?, ? from call where token = ?",
             (
                 self.token,
                 datetime.now(UTC).isoformat(timespec="milliseconds"),
-                json.dumps(data)[:10_000],
-                *wire.counts(leads),
-                charged,
+                json.dumps(asked)[:10_000],
+                sale.companies,
+                sale.contacts,
+                sale.price,
                 outcome,
                 self.token,
             ),
@@ -151,30 +157,24 @@ class Store:
                 connection.execute("rollback")
                 raise
 
-    def sell(self, token: str, data: Any, outcome: str, pick: Callable[[Till], Leads]) -> Leads:
-        """Picks leads and charges for them in one transaction; a refusal for lack of credits is noted too."""
-        try:
-            with self.till(token) as till:
-                leads = pick(till)
-                till.note(data, leads, till.charge(leads), outcome)
-                return leads
-        except InsufficientCreditError:
-            self.note(token, data, "insufficient_credits")
-            raise
-
-    def note(self, token: str, data: Any, outcome: str) -> None:
+    def note(self, token: str, asked: Any, outcome: str) -> None:
         """A call that delivered nothing and charged nothing."""
         with self.till(token) as till:
-            till.note(data, [], 0, outcome)
+            till.note(asked, Sale(None), outcome)
 
     def add_credits(self, token: str, credits: int) -> None:
         with self.till(token) as till:
             till.connection.execute("update account set balance = balance + ? where token = ?", (credits, token))
 
-    def balance(self, token: str) -> int | None:
-        """``None`` for a token that was never used."""
+    def balance(self, token: str) -> int:
+        """Of a token that was never used: what a new account gets."""
         found = self._connection.execute("select balance from account where token = ?", (token,)).fetchone()
-        return None if found is None else int(found[0])
+        return self.trial_credits if found is None else int(found[0])
+
+    def spent(self, token: str) -> int:
+        """Credits charged in all."""
+        charged = "select coalesce(sum(charged), 0) from call where token = ?"
+        return int(self._connection.execute(charged, (token,)).fetchone()[0])
 
     def account(self, token: str) -> dict[str, Any] | None:
         """Balance and calls, oldest first; ``None`` for a token that was never used."""

@@ -49,6 +49,22 @@ class Simulator:
     def buy_credits(self, token: str, credits: int) -> None:
         self.client.post(f"/simulator/account/{token}/credits", json={"credits": credits}).raise_for_status()
 
+    def limit(self, contract: str, bucket: str, calls: int, seconds: float) -> None:
+        """See ``Limit``."""
+        limit = {"contract": contract, "bucket": bucket, "calls": calls, "seconds": seconds}
+        self.client.post("/simulator/limits", json=limit).raise_for_status()
+
+    def clear_limits(self) -> None:
+        """Clears limits and arrivals."""
+        self.client.delete("/simulator/limits").raise_for_status()
+
+    def arrivals(self, token: str, contract: str, bucket: str) -> list[dict[str, Any]]:
+        """The account's last calls: ``at``, in seconds since 1970, and ``refused``."""
+        asked = {"contract": contract, "bucket": bucket}
+        answer = self.client.get(f"/simulator/account/{token}/arrivals", params=asked)
+        found: list[dict[str, Any]] = answer.raise_for_status().json()
+        return found
+
     def replay(self, *answers: dict[str, Any]) -> None:
         """Each answer: ``{"http": status, "body": ...}``, like ``iap_response`` of a recording."""
         self.client.post("/simulator/replay", json=list(answers)).raise_for_status()
@@ -66,6 +82,7 @@ def running_simulator(
     *,
     state: Path | None = None,
     tokens: frozenset[str] = frozenset(),
+    quirks: frozenset[str] = frozenset(),
 ) -> Iterator[Simulator]:
     """``catalogue``: a Parquet file or rows; default: the sample of 6,000. ``state``: default: forgotten at the end."""
     if isinstance(catalogue, Path):
@@ -74,7 +91,9 @@ def running_simulator(
         for_sale = _sample() if catalogue is None else Catalogue.of(catalogue)
     with tempfile.TemporaryDirectory() as scratch, socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        app = create_app(for_sale, state or Path(scratch, "state.sqlite"), credits=credits, tokens=tokens)
+        app = create_app(
+            for_sale, state or Path(scratch, "state.sqlite"), credits=credits, tokens=tokens, quirks=quirks
+        )
         config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="simulator", daemon=True)

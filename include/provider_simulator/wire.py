@@ -1,4 +1,4 @@
-"""Catalogue rows and answers in the shape of Odoo 17's IAP wire."""
+"""Catalogue rows and answers in the shape of Odoo 17's IAP wire; Odoo 19 has the same envelope."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from typing import Any
 from provider_simulator.catalogue import Row
 from provider_simulator.errors import ServiceError
 from provider_simulator.search import Search
-
-CREDITS_PER_COMPANY = 1
-CREDITS_PER_CONTACT = 1
 
 # Sent under their own name.
 _AS_IS = (
@@ -67,10 +64,10 @@ def lead(row: Row, search: Search) -> dict[str, Any]:
     }
     if not search.with_people:
         return {"company_data": company}
-    return {"company_data": company, "people_data": _people(json.loads(row["contacts"]), search)}
+    return {"company_data": company, "people_data": people(json.loads(row["contacts"]), search)}
 
 
-def _people(contacts: list[dict[str, Any]], search: Search) -> list[dict[str, Any]]:
+def people(contacts: list[dict[str, Any]], search: Search) -> list[dict[str, Any]]:
     """The preferred role first, then the others in the order asked; without a role or seniority, anybody."""
     if search.roles:
         wanted = [contact for contact in contacts if contact["role"] in search.roles]
@@ -82,15 +79,8 @@ def _people(contacts: list[dict[str, Any]], search: Search) -> list[dict[str, An
     return wanted[: search.contact_number]
 
 
-def counts(leads: list[dict[str, Any]]) -> tuple[int, int]:
-    """Companies and contacts in an answer."""
-    return len(leads), sum(len(lead.get("people_data", [])) for lead in leads)
-
-
-def cost(leads: list[dict[str, Any]]) -> int:
-    """Credits for an answer: one a company, one a contact."""
-    companies, contacts = counts(leads)
-    return companies * CREDITS_PER_COMPANY + contacts * CREDITS_PER_CONTACT
+def contacts_in(leads: list[dict[str, Any]]) -> int:
+    return sum(len(lead.get("people_data", [])) for lead in leads)
 
 
 def result(leads: list[dict[str, Any]], *, credit_error: bool = False) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from lead_mining import pipeline, vocabulary
 from lead_mining.exceptions import ProviderError
 from lead_mining.providers.odoo_iap import OdooIap
 from lead_mining.providers.transport import new_client
-from provider_simulator.app import BALANCE_ENDPOINT
+from provider_simulator.odoo_iap import BALANCE_ENDPOINT
 from provider_simulator.testing import Simulator
 
 from .comparison import Comparison, TableComparison, compare_calls, compare_outcomes

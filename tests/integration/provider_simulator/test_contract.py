@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from provider_simulator.app import ENDPOINT
+from provider_simulator.odoo_iap import ENDPOINT
 from provider_simulator.testing import Simulator, running_simulator
 
 RECORDINGS = Path(__file__).parents[4] / "shared" / "odoo17" / "golden"

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from provider_simulator.app import ENDPOINT
+from provider_simulator.odoo_iap import ENDPOINT
 from provider_simulator.testing import Simulator
 
 Ask = Callable[..., httpx.Response]

@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
-from provider_simulator.app import ENDPOINT
 from provider_simulator.catalogue import write_catalogue
 from provider_simulator.generate import generate
+from provider_simulator.odoo_iap import ENDPOINT
 from provider_simulator.testing import Simulator, running_simulator
 
 Mine = Callable[..., list[dict[str, Any]]]

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from provider_simulator import wire
 from provider_simulator.faults import Fault, FaultPlan, Replay, Switchboard, disfigure
 from provider_simulator.generate import generate
+from provider_simulator.odoo_iap import SHAPE
 from provider_simulator.search import parse_search
 
 SEARCH = parse_search(
@@ -74,12 +75,12 @@ def test_clear_forgets_recorded_answers_too() -> None:
 @pytest.mark.parametrize("fault", Fault)
 def test_the_leads_in_the_books_stay_as_they_are(fault: Fault) -> None:
     before = deepcopy(LEADS)
-    disfigure(fault, LEADS)
+    disfigure(fault, LEADS, SHAPE)
     assert before == LEADS
 
 
 def test_missing_keys_in_turn() -> None:
-    no_phone, no_name, no_company, whole, *_ = disfigure(Fault.MISSING_KEYS, LEADS)
+    no_phone, no_name, no_company, whole, *_ = disfigure(Fault.MISSING_KEYS, LEADS, SHAPE)
     assert "phone" not in no_phone["company_data"]
     assert "name" not in no_name["company_data"]
     assert set(no_company) == {"people_data"}
@@ -87,7 +88,7 @@ def test_missing_keys_in_turn() -> None:
 
 
 def test_wrong_types_in_every_second() -> None:
-    spoilt = disfigure(Fault.WRONG_TYPES, LEADS)
+    spoilt = disfigure(Fault.WRONG_TYPES, LEADS, SHAPE)
     company = spoilt[0]["company_data"]
     assert (company["employees"], company["founded_year"]) == ("many", {})
     assert isinstance(company["email"], str)
@@ -95,7 +96,7 @@ def test_wrong_types_in_every_second() -> None:
 
 
 def test_hostile_text_is_everywhere_but_in_ids_and_can_be_sent() -> None:
-    spoilt = disfigure(Fault.HOSTILE, LEADS)
+    spoilt = disfigure(Fault.HOSTILE, LEADS, SHAPE)
     body = wire.answer("1", wire.result(spoilt))
     read = json.loads(body)["result"]["data"]
     for before, after in zip(LEADS, read, strict=True):
