@@ -11,7 +11,7 @@ from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
-from provider_simulator import odoo_iap, people_data_labs
+from provider_simulator import apollo, odoo_iap, people_data_labs
 from provider_simulator.catalogue import Catalogue
 from provider_simulator.counter import JSON, Counter
 from provider_simulator.errors import UserError
@@ -42,12 +42,13 @@ def create_app(
     app = FastAPI(title="Lead provider simulator", description=(__doc__ or ""), version="2")
     odoo_iap.add_routes(app, counter)
     people_data_labs.add_routes(app, counter, quirks)
+    apollo.add_routes(app, counter)
     _add_controls(app, counter)
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
         """Each contract refuses a malformed body in its own words."""
-        for contract in (people_data_labs.PeopleDataLabs(),):
+        for contract in (people_data_labs.PeopleDataLabs(), apollo.Apollo()):
             if request.url.path.startswith(contract.prefix):
                 problem = error.errors()[0]
                 where = ".".join(str(part) for part in problem["loc"])

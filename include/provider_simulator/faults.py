@@ -143,7 +143,7 @@ class Shape:
     inner: str | None = None
 
 
-def twice(records: list[Record]) -> list[Record]:
+def twice(records: list[Any]) -> list[Any]:
     """The first record once more at the end, in place of the last; of one, two."""
     return records[: max(1, len(records) - 1)] + records[:1]
 

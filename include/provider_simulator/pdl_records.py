@@ -183,16 +183,16 @@ def type_of(row: Row) -> str | None:
 
 def region_of(row: Row) -> str | None:
     """The state's name as ISO 3166-2 has it, in lower case; a state of another country has only our own."""
-    country, state = row["country_code"], row["state_code"]
-    code = _MALAYSIA.get(state, state) if country == "MY" else state
-    return lower(_iso_name(f"{country}-{code}") or row["state_name"])
+    return lower(iso_state_name(row["country_code"], row["state_code"]) or row["state_name"])
 
 
 @cache
-def _iso_name(code: str) -> str | None:
+def iso_state_name(country: str, state: str | None) -> str | None:
+    """By Odoo's code of the state."""
     import pycountry
 
-    found = pycountry.subdivisions.get(code=code)  # type: ignore[no-untyped-call]  # pycountry has no type for it
+    code = _MALAYSIA.get(state or "", state) if country == "MY" else state
+    found = pycountry.subdivisions.get(code=f"{country}-{code}")  # type: ignore[no-untyped-call]  # it has no types
     return None if found is None else str(found.name)
 
 
