@@ -18,7 +18,7 @@ def companies_found(cards: Cards, search: CompanySearch) -> list[int]:
             (not locations or not locations.isdisjoint(card.locations))
             and (not tags or not tags.isdisjoint(card.keywords))
             and (not domains or card.domain in domains)
-            and (not ranges or any(card.employees in sizes for sizes in ranges))
+            and (not ranges or any(card.employees in sizes for sizes in ranges if card.employees is not None))
         )
 
     if search.organization_ids:

@@ -11,7 +11,7 @@ from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
-from provider_simulator import apollo, odoo_iap, people_data_labs
+from provider_simulator import apollo, odoo_dnb, odoo_iap, people_data_labs
 from provider_simulator.catalogue import Catalogue
 from provider_simulator.counter import JSON, Counter
 from provider_simulator.errors import UserError
@@ -41,6 +41,7 @@ def create_app(
     counter = Counter(catalogue, Store(state, credits), tokens)
     app = FastAPI(title="Lead provider simulator", description=(__doc__ or ""), version="2")
     odoo_iap.add_routes(app, counter)
+    odoo_dnb.add_routes(app, counter)
     people_data_labs.add_routes(app, counter, quirks)
     apollo.add_routes(app, counter)
     _add_controls(app, counter)

@@ -48,3 +48,9 @@ async def call_of(request: Request) -> tuple[Any, dict[str, Any]] | None:
 
 def not_json() -> Response:
     return Response(NOT_JSON, status_code=400, media_type="text/html")
+
+
+def json_rpc_body(params: dict[str, Any]) -> dict[str, Any]:
+    """For the OpenAPI page: an example of a call."""
+    example = {"jsonrpc": "2.0", "method": "call", "params": params, "id": "1"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"example": example}}}}

@@ -11,7 +11,7 @@ from provider_simulator import wire
 from provider_simulator.counter import JSON, Counter
 from provider_simulator.errors import ServiceError, UserError
 from provider_simulator.faults import Fault, Shape, disfigure
-from provider_simulator.json_rpc import JsonRpc, call_of, not_json
+from provider_simulator.json_rpc import JsonRpc, call_of, json_rpc_body, not_json
 from provider_simulator.search import Search, is_text, parse_search
 from provider_simulator.store import Sale, Till
 
@@ -28,7 +28,7 @@ SHAPE = Shape(
 
 
 def add_routes(app: FastAPI, counter: Counter) -> None:
-    @app.post(ENDPOINT, tags=["Odoo IAP"], openapi_extra=_REQUEST_BODY)
+    @app.post(ENDPOINT, tags=["Odoo IAP"], openapi_extra=json_rpc_body(_EXAMPLE))
     async def lead_mining_request(request: Request) -> Response:
         """JSON-RPC 2.0. Errors of the service come with HTTP status 200, as from Odoo."""
         call = await call_of(request)
@@ -81,33 +81,19 @@ def _leads(counter: Counter, positions: list[int], search: Search) -> list[dict[
     return [wire.lead(row, search) for row in counter.catalogue.rows(positions)]
 
 
-_REQUEST_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "example": {
-                    "jsonrpc": "2.0",
-                    "method": "call",
-                    "params": {
-                        "account_token": "trial-1",
-                        "dbuuid": "00000000-0000-0000-0000-000000000000",
-                        "data": {
-                            "lead_number": 3,
-                            "search_type": "people",
-                            "countries": [{"code": "US", "states": ["CA", "NY"]}],
-                            "industry_ids": ["165"],
-                            "company_size_min": 10,
-                            "company_size_max": 1000,
-                            "contact_number": 2,
-                            "contact_filter_type": "role",
-                            "preferred_role": "CEO",
-                            "other_roles": ["marketing", "sale"],
-                        },
-                    },
-                    "id": "1",
-                }
-            }
-        },
-    }
+_EXAMPLE: dict[str, Any] = {
+    "account_token": "trial-1",
+    "dbuuid": "00000000-0000-0000-0000-000000000000",
+    "data": {
+        "lead_number": 3,
+        "search_type": "people",
+        "countries": [{"code": "US", "states": ["CA", "NY"]}],
+        "industry_ids": ["165"],
+        "company_size_min": 10,
+        "company_size_max": 1000,
+        "contact_number": 2,
+        "contact_filter_type": "role",
+        "preferred_role": "CEO",
+        "other_roles": ["marketing", "sale"],
+    },
 }

@@ -68,7 +68,7 @@ def _contacts(data: dict[str, Any]) -> tuple[int, tuple[str, ...], str | None]:
     if kind == "role":
         # Odoo sends false for a role that was left empty.
         preferred = data.get("preferred_role") or None
-        wanted = ([preferred] if preferred is not None else []) + _texts(data.get("other_roles") or [], "other_roles")
+        wanted = ([preferred] if preferred is not None else []) + texts(data.get("other_roles") or [], "other_roles")
         for role in wanted:
             if not isinstance(role, str) or role not in reference.roles():
                 raise UserError(f"preferred_role, other_roles: unknown role {_shown(role)}")
@@ -92,7 +92,7 @@ def _countries(asked: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
         if not _is_country(code):
             raise UserError(f"countries: unknown country {_shown(code)}")
         # A state that the service does not know narrows the search without a word: a known weakness, kept.
-        states = set(_texts(country.get("states", []), "states"))
+        states = set(texts(country.get("states", []), "states"))
         # Asked for twice, once without states: the whole country.
         whole = not states or found.get(code) == set()
         found[code] = set() if whole else found.get(code, set()) | states
@@ -106,14 +106,15 @@ def _is_country(code: str) -> bool:
 
 
 def _industries(asked: Any) -> tuple[str, ...]:
-    wanted = _texts(asked, "industry_ids")
+    wanted = texts(asked, "industry_ids")
     for industry in wanted:
         if industry not in reference.industry_ids():
             raise UserError(f"industry_ids: unknown industry {_shown(industry)}")
     return tuple(sorted(set(wanted)))
 
 
-def _texts(value: Any, field: str) -> list[str]:
+def texts(value: Any, field: str) -> list[str]:
+    """Raises ``UserError`` that names the field."""
     if not isinstance(value, list) or not all(is_text(item) for item in value):
         raise UserError(f"{field}: a list of texts is needed, got {_shown(value)}")
     return list(value)

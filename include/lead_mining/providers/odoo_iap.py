@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
@@ -19,13 +20,14 @@ from lead_mining.exceptions import (
 from lead_mining.providers.base import Company, Contact, Exclusions, JsonObject, Page, Preview, Provider, Query
 from lead_mining.providers.reading import RecordReader
 from lead_mining.providers.text import shorten
-from lead_mining.providers.transport import READ_TIMEOUT, answers, check_base_url, new_client, post_json
+from lead_mining.providers.transport import READ_TIMEOUT, answers, call_json, check_base_url, new_client
 
 _BALANCE_ENDPOINT = "/iap/1/balance"
 _BALANCE_OF_ODOO = "https://iap.odoo.com"  # Odoo keeps the accounts on another server than the service
 _SERVICE_OF_ODOO = "https://iap-services.odoo.com"
-_ENDPOINT = "/iap/clearbit/2/lead_mining_request"
 _MORE = "more"
+_SEARCH, _BALANCE = "search", "balance"  # buckets of the gate: Odoo keeps them on two servers
+_ANSWERED = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _CREDITS_PER_COMPANY = _CREDITS_PER_CONTACT = 1  # Odoo's documentation of lead mining
 
 _ERRORS: dict[str, type[ProviderError]] = {
@@ -49,6 +51,7 @@ class OdooIap(Provider):
     may begin again from the start: calls made at once with the last may pay for companies that were bought before.
     """
 
+    endpoint = "/iap/clearbit/2/lead_mining_request"
     page_size = 200  # MAX_LEAD of Odoo 17
     excludes_known = False
     charges = True
@@ -64,29 +67,27 @@ class OdooIap(Provider):
     ) -> None:
         self.name = "odoo_iap"
         self.calls_at_once = calls_at_once
-        base = check_base_url(base_url)
-        self._url = base + _ENDPOINT
+        base = self._base_url = check_base_url(base_url)
         self._balance_url = (_BALANCE_OF_ODOO if base == _SERVICE_OF_ODOO else base) + _BALANCE_ENDPOINT
         self._token = account_token
         self._dbuuid = dbuuid
         self._client = client or new_client()
 
     def __repr__(self) -> str:
-        return f"OdooIap({self._url!r})"
+        return f"{type(self).__name__}({self._base_url + self.endpoint!r})"
 
     def check(self) -> str:
         """Ask the base URL for an answer, any answer. Nothing is bought, so the account token stays unproven.
 
         Raises ProviderUnavailable if there is none.
         """
-        status = answers(self._client, self._url.removesuffix(_ENDPOINT) + "/")
+        status = answers(self._client, self._base_url + "/")
         return f"The server answers (HTTP {status}). The account token is tried by the first mining run only."
 
     def balance(self, fresh: bool = True) -> int | None:
         """Credits of the account `reveal`, as Odoo 17's iap.account asks for them (`get_credits`)."""
         params = {"dbuuid": self._dbuuid, "account_token": self._token, "service_name": "reveal"}
-        call = {"jsonrpc": "2.0", "method": "call", "params": params, "id": uuid4().hex}
-        answer = post_json(self._client, self._balance_url, call, self._token)
+        answer = self._call(self._balance_url, params, _BALANCE)
         if not isinstance(answer, dict) or answer.get("error") is not None:
             raise _error(answer.get("error")) if isinstance(answer, dict) else MalformedAnswer("no balance was told")
         credits = answer.get("result")
@@ -103,15 +104,24 @@ class OdooIap(Provider):
         if not 1 <= limit <= self.page_size:
             raise ValueError(f"limit must be between 1 and {self.page_size}, not {limit}")
         params = {"account_token": self._token, "dbuuid": self._dbuuid, "data": request_data(query, limit)}
-        call = {"jsonrpc": "2.0", "method": "call", "params": params, "id": uuid4().hex}
-        answer = post_json(self._client, self._url, call, self._token)
-        records = _records(answer)
+        answer, records = self._buy(params)
         return Page(
             raw=answer,
             records=records,
             charged=sum(_CREDITS_PER_COMPANY + _CREDITS_PER_CONTACT * _contacts(record) for record in records),
             next_cursor=_MORE if len(records) >= limit else None,
         )
+
+    def _buy(self, params: JsonObject) -> tuple[Any, list[JsonObject]]:
+        """Make the paid call; the answer as it is, and the records in it."""
+        answer = self._call(self._base_url + self.endpoint, params, _SEARCH)
+        return answer, _records(answer)
+
+    def _call(self, url: str, params: JsonObject, bucket: str) -> Any:
+        call = {"jsonrpc": "2.0", "method": "call", "params": params, "id": uuid4().hex}
+        return call_json(
+            self._client, "POST", url, secret=self._token, gate=self.gate, bucket=bucket, json=call, accepted=_ANSWERED
+        ).body
 
     def parse(self, record: JsonObject) -> Company:
         """Read one element of the answer's `data`: `company_data` and, for people, `people_data`."""

@@ -18,7 +18,7 @@ from lead_mining.exceptions import (
     ProviderRejected,
     ProviderUnavailable,
 )
-from lead_mining.providers.base import Contact, Exclusions, Page, Query
+from lead_mining.providers.base import Contact, Exclusions, Gate, Page, Query
 from lead_mining.providers.odoo_iap import OdooIap, request_data
 
 TOKEN = "s3cret-account-token"
@@ -372,3 +372,32 @@ def test_what_is_no_balance_is_an_error(told: Any) -> None:
     with pytest.raises(ProviderError) as caught:
         provider(told).balance()
     assert TOKEN not in str(caught.value)
+
+
+# -- the gate --------------------------------------------------------------------------------------------------------
+
+
+class _Spy(Gate):
+    def __init__(self) -> None:
+        self.seen: list[tuple[object, ...]] = []
+
+    def enter(self, bucket: str) -> None:
+        self.seen.append(("enter", bucket))
+
+    def tell(self, bucket: str, *, failed: bool = False, wait: float | None = None) -> None:
+        self.seen.append(("tell", bucket, failed, wait))
+
+
+def test_every_call_passes_the_gate_which_is_told_what_came_of_it() -> None:
+    spy = _Spy()
+    odoo = provider(httpx.Response(429, headers={"Retry-After": "7"}))
+    odoo.gate = spy
+    for call in (lambda: odoo.fetch(BELGIUM, 1, None, Exclusions()), odoo.balance):
+        with pytest.raises(ProviderUnavailable):
+            call()
+    assert spy.seen == [
+        ("enter", "search"),
+        ("tell", "search", False, 7.0),
+        ("enter", "balance"),
+        ("tell", "balance", False, 7.0),
+    ]
