@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from provider_simulator import QUIRKS
 from provider_simulator.generate import COMPANIES, SEED, VERSION
 
 
@@ -31,12 +32,13 @@ def _parser() -> argparse.ArgumentParser:
     catalogue.add_argument("--companies", type=_whole(1), default=COMPANIES, help="how many (default %(default)s)")
     catalogue.add_argument("--seed", type=int, default=SEED, help="other seeds, other companies (default %(default)s)")
 
-    serve = commands.add_parser("serve", help="sell the catalogue over Odoo 17's lead mining contract")
+    serve = commands.add_parser("serve", help="sell the catalogue over four providers' contracts")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     serve.add_argument("--port", type=_whole(0, 65_535), default=8017, help="port to listen on (default %(default)s)")
     serve.add_argument("--state", type=Path, required=True, help="SQLite file of accounts and sales; made if missing")
     serve.add_argument("--catalogue", type=Path, help="Parquet file (default: the sample, written beside --state)")
     serve.add_argument("--credits", type=_whole(0), default=10_000, help="of a new account (default %(default)s)")
+    serve.add_argument("--quirk", action="append", default=[], choices=QUIRKS, help="see README.md; may be repeated")
     serve.add_argument("--token", action="append", default=[], help="accept this account token alone; may be repeated")
     return parser
 
@@ -70,7 +72,8 @@ def _serve(given: argparse.Namespace) -> int:
     if given.catalogue is None and not path.exists():
         _catalogue(argparse.Namespace(out=path, companies=COMPANIES, seed=SEED))
     catalogue = Catalogue.read(path)
-    app = create_app(catalogue, given.state, credits=given.credits, tokens=frozenset(given.token))
+    tokens, quirks = frozenset(given.token), frozenset(given.quirk)
+    app = create_app(catalogue, given.state, credits=given.credits, tokens=tokens, quirks=quirks)
     print(f"{len(catalogue)} companies for sale on http://{given.host}:{given.port} (how to use it: /docs)", flush=True)
     # No access log: the path of /simulator/account/{token} holds a secret.
     uvicorn.run(app, host=given.host, port=given.port, access_log=False, log_level="warning")

@@ -80,13 +80,14 @@ class Counter:
         sell: Sell,
         *,
         call_id: Any = None,
+        struck: bool = True,
     ) -> Response:
-        """One paid call. ``asked`` is noted in the account's history."""
+        """One paid call. ``asked`` is noted in the account's history. ``struck``: by faults and recorded answers."""
         try:
             account = await self.enter(contract, bucket, token)
-            if replay := self.switchboard.next_replay():
+            if struck and (replay := self.switchboard.next_replay()):
                 return _replayed(replay, call_id)
-            plan = self.switchboard.next_fault()
+            plan = self.switchboard.next_fault() if struck else None
             fault = plan.fault if plan else None
             if plan and (broken := await self._fail_before_sale(plan, request, account, asked)):
                 return broken

@@ -16,7 +16,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, ConfigDict, Field
 
-from provider_simulator import pdl_records
+from provider_simulator import EMPTY_200, HIDDEN_CONTACTS, pdl_records
 from provider_simulator.counter import JSON, Counter
 from provider_simulator.elasticsearch import Document, compile_query
 from provider_simulator.errors import (
@@ -29,9 +29,6 @@ from provider_simulator.errors import (
 )
 from provider_simulator.faults import Fault, Shape, disfigure, twice
 from provider_simulator.store import Sale, Till
-
-EMPTY_200 = "pdl-empty-200"
-HIDDEN_CONTACTS = "pdl-hidden-contacts"
 
 _BIGGEST_ANSWER = 1_000_000  # bytes
 _ERRORS: dict[type[ServiceError], tuple[int, str]] = {
@@ -51,6 +48,7 @@ _PERSON_SHAPE = Shape(
     wrong=lambda person: {"work_email": {}, "full_name": 7, "job_title_levels": "many"},
     kept=frozenset({"id", "job_company_id", "job_title_role", "job_title_sub_role", "job_title_levels"}),
 )
+Kind = Literal["company", "person"]
 Key = Annotated[str | None, Depends(APIKeyHeader(name="X-Api-Key", auto_error=False))]
 
 
@@ -125,6 +123,13 @@ class _Desk:
     def shelves(self) -> pdl_records.Shelves:
         return pdl_records.Shelves(self.counter.catalogue)
 
+    def can_sell(self, kind: Kind, search: Search) -> bool:
+        """False where nothing matches; a query that is not understood is refused later."""
+        try:
+            return bool(self.places(kind, json.dumps(search.query, sort_keys=True)))
+        except UserError:
+            return True
+
     def companies(self, till: Till, fault: Fault | None, asked: dict[str, Any]) -> Sale:
         def records(places: list[int]) -> list[dict[str, Any]]:
             return [pdl_records.company_record(row) for row in self.counter.catalogue.rows(places)]
@@ -149,7 +154,7 @@ class _Desk:
         self,
         till: Till,
         fault: Fault | None,
-        kind: Literal["company", "person"],
+        kind: Kind,
         asked: dict[str, Any],
         records: Callable[[list[int]], list[dict[str, Any]]],
         shape: Shape,
@@ -170,7 +175,7 @@ class _Desk:
         # what makes it hostile is not what made it big
         return answer if fault is Fault.HOSTILE else answer[:_BIGGEST_ANSWER], len(found)
 
-    def _places(self, kind: Literal["company", "person"], query: str) -> list[int]:
+    def _places(self, kind: Kind, query: str) -> list[int]:
         """Where the matches stand, in the order in which they are sold."""
         if kind == "company":
             matches = compile_query(json.loads(query), pdl_records.COMPANY_FIELDS)
@@ -194,30 +199,34 @@ class _Desk:
 def add_routes(app: FastAPI, counter: Counter, quirks: frozenset[str]) -> None:
     contract, desk = PeopleDataLabs(), _Desk(counter, quirks)
 
+    async def answer(request: Request, search: Search, key: str | None, kind: Kind) -> Response:
+        asked = search.model_dump(exclude_defaults=True)
+
+        def sell(till: Till, fault: Fault | None) -> Sale:
+            return desk.companies(till, fault, asked) if kind == "company" else desk.people(till, fault, asked)
+
+        struck = await run_in_threadpool(desk.can_sell, kind, search)
+        response = await counter.serve(contract, "search", key, request, asked, sell, struck=struck)
+        return await run_in_threadpool(_with_headers, response, counter, key, kind)
+
     @app.post("/v5/company/search", tags=["People Data Labs"], responses=_RESPONSES)
     async def company_search(request: Request, search: Search, key: Key) -> Response:
         """Companies, a credit each."""
-        asked = search.model_dump(exclude_defaults=True)
-        sell = lambda till, fault: desk.companies(till, fault, asked)  # noqa: E731
-        response = await counter.serve(contract, "search", key, request, asked, sell)
-        return await run_in_threadpool(_with_headers, response, counter, key, "search_company")
+        return await answer(request, search, key, "company")
 
     @app.post("/v5/person/search", tags=["People Data Labs"], responses=_RESPONSES)
     async def person_search(request: Request, search: Search, key: Key) -> Response:
         """People at companies, a credit each."""
-        asked = search.model_dump(exclude_defaults=True)
-        sell = lambda till, fault: desk.people(till, fault, asked)  # noqa: E731
-        response = await counter.serve(contract, "search", key, request, asked, sell)
-        return await run_in_threadpool(_with_headers, response, counter, key, "search")
+        return await answer(request, search, key, "person")
 
 
-def _with_headers(response: Response, counter: Counter, key: str | None, credits_type: str) -> Response:
+def _with_headers(response: Response, counter: Counter, key: str | None, kind: Kind) -> Response:
     """What every answer of the service tells; its gateway's errors tell nothing."""
     if "x-call-credits-spent" not in response.headers or response.status_code == _ERRORS[AccessError][0]:
         return response
     assert key is not None  # it was admitted
     balance = str(counter.store.balance(key))
-    response.headers["x-call-credits-type"] = credits_type
+    response.headers["x-call-credits-type"] = "search_company" if kind == "company" else "search"
     response.headers["x-totallimit-remaining"] = balance
     response.headers["x-totallimit-purchased-remaining"] = balance
     response.headers["x-totallimit-overages-remaining"] = "0"

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from provider_simulator import EMPTY_200, HIDDEN_CONTACTS
 from provider_simulator.generate import generate
-from provider_simulator.people_data_labs import EMPTY_200, HIDDEN_CONTACTS
 from provider_simulator.testing import Simulator, running_simulator
 
 KEY = "pdl-key"
@@ -225,6 +225,12 @@ def test_faults_before_the_sale_charge_nothing(simulator: Simulator, fault: str,
     assert simulator.account(KEY)["calls"][-1]["outcome"] == fault
     if fault == "http_429":
         assert datetime.fromisoformat(answer.headers["x-ratelimit-reset"]) > datetime.now(UTC)
+
+
+def test_a_search_that_finds_nothing_is_not_struck(simulator: Simulator) -> None:
+    simulator.add_fault("http_500")
+    assert ask(simulator, in_all({"term": {"id": "none"}})).status_code == 404
+    assert ask(simulator, in_all(US)).status_code == 500
 
 
 def test_faults_after_the_sale_charge(simulator: Simulator) -> None:
