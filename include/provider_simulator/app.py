@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, HTTPException, Request, Response
-from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
 from provider_simulator import apollo, odoo_dnb, odoo_iap, people_data_labs
 from provider_simulator.catalogue import Catalogue
-from provider_simulator.counter import JSON, Counter
+from provider_simulator.counter import JSON, Contract, Counter
 from provider_simulator.errors import UserError
 from provider_simulator.faults import FaultPlan, Replay
 from provider_simulator.limits import Arrival, Limit
 from provider_simulator.store import Store
+
+_NO_JSON: dict[str, Any] = {"description": "The body is no JSON"}
 
 
 class Purchase(BaseModel):
@@ -46,17 +50,26 @@ def create_app(
     apollo.add_routes(app, counter)
     _add_controls(app, counter)
 
+    _refuse_malformed(app, (people_data_labs.PeopleDataLabs(), apollo.Apollo()))
+    return app
+
+
+def _refuse_malformed(app: FastAPI, contracts: Iterable[Contract]) -> None:
+    """Each contract refuses what cannot be read in its own words."""
+
+    def refusal(request: Request, why: str) -> Response | None:
+        of_path = (contract for contract in contracts if request.url.path.startswith(contract.prefix))
+        return next((contract.refusal(UserError(why), None) for contract in of_path), None)
+
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
-        """Each contract refuses a malformed body in its own words."""
-        for contract in (people_data_labs.PeopleDataLabs(), apollo.Apollo()):
-            if request.url.path.startswith(contract.prefix):
-                problem = error.errors()[0]
-                where = ".".join(str(part) for part in problem["loc"])
-                return contract.refusal(UserError(f"{where}: {problem['msg']}"), None)
-        return await request_validation_exception_handler(request, error)
+        problem = error.errors()[0]
+        why = f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        return refusal(request, why) or await request_validation_exception_handler(request, error)
 
-    return app
+    @app.exception_handler(HTTPStatus.BAD_REQUEST)
+    async def unreadable(request: Request, error: HTTPException) -> Response:
+        return refusal(request, error.detail) or await http_exception_handler(request, error)
 
 
 def _add_controls(app: FastAPI, counter: Counter) -> None:
@@ -64,7 +77,11 @@ def _add_controls(app: FastAPI, counter: Counter) -> None:
     def health() -> dict[str, Any]:
         return {"status": "ok", "companies": len(counter.catalogue)}
 
-    @app.get("/simulator/account/{token}", tags=["simulator"])
+    @app.get(
+        "/simulator/account/{token}",
+        tags=["simulator"],
+        responses={404: {"description": "No call was made with this token yet"}},
+    )
     def account(token: str) -> Response:
         """Balance, credits charged in all, and every call: number, time, filter, delivered, charged, outcome."""
         found = counter.store.account(token)
@@ -73,7 +90,7 @@ def _add_controls(app: FastAPI, counter: Counter) -> None:
         # a filter may hold half a surrogate pair, which only escaped can be sent
         return Response(json.dumps(found), media_type=JSON)
 
-    @app.post("/simulator/account/{token}/credits", tags=["simulator"])
+    @app.post("/simulator/account/{token}/credits", tags=["simulator"], responses={400: _NO_JSON})
     def buy_credits(token: str, purchase: Purchase) -> dict[str, int]:
         """Adds to the balance; opens the account at first sight."""
         counter.store.add_credits(token, purchase.credits)
@@ -88,7 +105,7 @@ def _add_controls(app: FastAPI, counter: Counter) -> None:
     def limits() -> list[Limit]:
         return counter.limits.limits
 
-    @app.post("/simulator/limits", tags=["simulator"])
+    @app.post("/simulator/limits", tags=["simulator"], responses={400: _NO_JSON})
     def set_limit(limit: Limit) -> list[Limit]:
         """Sets a limit, in place of one of as many seconds."""
         counter.limits.set(limit)
@@ -103,7 +120,7 @@ def _add_controls(app: FastAPI, counter: Counter) -> None:
     def waiting_faults() -> list[FaultPlan]:
         return counter.switchboard.plans()
 
-    @app.post("/simulator/faults", tags=["simulator"])
+    @app.post("/simulator/faults", tags=["simulator"], responses={400: _NO_JSON})
     def add_fault(plan: FaultPlan) -> list[FaultPlan]:
         """Switches a fault on, behind those that wait already."""
         counter.switchboard.add(plan)
@@ -114,7 +131,7 @@ def _add_controls(app: FastAPI, counter: Counter) -> None:
         """Clears faults and recorded answers that wait."""
         counter.switchboard.clear()
 
-    @app.post("/simulator/replay", tags=["simulator"])
+    @app.post("/simulator/replay", tags=["simulator"], responses={400: _NO_JSON})
     def replay(answers: Annotated[list[Replay], Body()]) -> dict[str, int]:
         """Queues recorded answers: each is the whole answer to one of the next calls. Nothing is charged."""
         counter.switchboard.queue(answers)

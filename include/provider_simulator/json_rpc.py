@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Request, Response
+from pydantic import BaseModel
 
 from provider_simulator import wire
 from provider_simulator.counter import JSON
 from provider_simulator.errors import ServiceError, TooManyCallsError
+from provider_simulator.search import MAX_LEADS
 from provider_simulator.store import Sale
-
-NOT_JSON = "Invalid JSON data"
 
 
 @dataclass
@@ -47,10 +47,49 @@ async def call_of(request: Request) -> tuple[Any, dict[str, Any]] | None:
 
 
 def not_json() -> Response:
-    return Response(NOT_JSON, status_code=400, media_type="text/html")
+    return Response("Invalid JSON data", status_code=400, media_type="text/html")
 
 
-def json_rpc_body(params: dict[str, Any]) -> dict[str, Any]:
-    """For the OpenAPI page: an example of a call."""
-    example = {"jsonrpc": "2.0", "method": "call", "params": params, "id": "1"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"example": example}}}}
+class Answer(BaseModel):
+    """A result, or an error of the service with the name of Odoo's exception in ``data``."""
+
+    jsonrpc: Literal["2.0"]
+    id: Any
+    result: dict[str, Any] | int | None = None
+    error: dict[str, Any] | None = None
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"model": Answer},
+    400: {"content": {"text/html": {}}, "description": "The body is no JSON object"},
+    429: {"content": {"text/html": {}}, "description": "Too many calls; Retry-After says for how many seconds"},
+}
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+FILTER: dict[str, Any] = {
+    "lead_number": {"type": "integer", "minimum": 1, "maximum": MAX_LEADS},
+    "search_type": {"enum": ["companies", "people"]},
+    "countries": {
+        "type": "array",
+        "items": {"type": "object", "required": ["code"], "properties": {"code": {"type": "string"}, "states": _TEXTS}},
+    },
+    "company_size_min": {"type": "integer", "minimum": 0},
+    "company_size_max": {"type": "integer", "minimum": 0},
+    "contact_number": {"type": "integer", "minimum": 1},
+    "contact_filter_type": {"enum": ["role", "seniority"]},
+    "preferred_role": {"type": ["string", "boolean"]},
+    "other_roles": _TEXTS,
+    "seniority": {"type": ["string", "boolean"]},
+}
+"""JSON schemas of what a search may hold in both contracts."""
+
+
+def body_of(properties: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    """For the OpenAPI document: the body of a call, with the JSON schemas of its params."""
+    params = {"type": "object", "required": ["account_token"], "properties": properties}
+    schema = {
+        "type": "object",
+        "required": ["jsonrpc", "method", "params"],
+        "properties": {"jsonrpc": {"const": "2.0"}, "method": {"const": "call"}, "params": params, "id": {}},
+    }
+    call = {"jsonrpc": "2.0", "method": "call", "params": example, "id": "1"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": call}}}}

@@ -14,7 +14,7 @@ from provider_simulator.catalogue import Row
 from provider_simulator.counter import Counter
 from provider_simulator.errors import UserError
 from provider_simulator.faults import Fault, Shape, disfigure, twice
-from provider_simulator.json_rpc import JsonRpc, call_of, json_rpc_body, not_json
+from provider_simulator.json_rpc import FILTER, RESPONSES, JsonRpc, body_of, call_of, not_json
 from provider_simulator.search import is_text, parse_search, texts
 from provider_simulator.store import Sale, Till
 
@@ -26,9 +26,19 @@ _SHAPE = Shape(
     wrong=lambda company: {"employees": "many", "unspsc_codes": "none", "name": {}},
     kept=frozenset({"duns", "country_code"}),
 )
+_TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": _TEXT}
+_PARAMS: dict[str, Any] = {
+    "account_token": _TEXT,
+    "db_uuid": _TEXT,
+    "query": {"type": "object", "properties": {**FILTER, "sic_groups": _TEXTS}},
+    "db_version": _TEXT,
+    "db_lang": _TEXT,
+    "country_code": {"type": ["string", "null"]},
+    "reveal_ids": _TEXTS,
+}
 _NO_GROUPS = {3, 4, 5, 6, 11, 18, 19, 43, 66, 68, 69, 71, 74, 77, 85, 90}
 _SIC_GROUPS = frozenset(f"{number:02}" for number in range(1, 100) if number not in _NO_GROUPS)  # the 83 major groups
-_PARAMS = ("account_token", "db_uuid", "query", "db_version", "db_lang", "country_code", "reveal_ids")
 
 
 class _Desk:
@@ -44,7 +54,7 @@ class _Desk:
     def sell(self, till: Till, fault: Fault | None, params: dict[str, Any]) -> Sale:
         """The same to the same, but for companies that the caller knows."""
         asked = self.counter.asked_again(till, "odoo_dnb", params, fault)
-        if unknown := asked.keys() - set(_PARAMS):
+        if unknown := asked.keys() - _PARAMS.keys():
             raise UserError(f"params: {sorted(unknown)[0]!r} is not known")
         if not is_text(asked.get("db_uuid")):
             raise UserError("db_uuid: a text is needed")
@@ -70,7 +80,7 @@ class _Desk:
 def add_routes(app: FastAPI, counter: Counter) -> None:
     desk = _Desk(counter)
 
-    @app.post(ENDPOINT, tags=["Odoo IAP"], openapi_extra=json_rpc_body(_EXAMPLE))
+    @app.post(ENDPOINT, tags=["Odoo IAP"], responses=RESPONSES, openapi_extra=body_of(_PARAMS, _EXAMPLE))
     async def search_by_criteria(request: Request) -> Response:
         """JSON-RPC 2.0. Companies alone, a credit each, whatever is asked of people."""
         call = await call_of(request)

@@ -11,7 +11,7 @@ from provider_simulator import wire
 from provider_simulator.counter import JSON, Counter
 from provider_simulator.errors import ServiceError, UserError
 from provider_simulator.faults import Fault, Shape, disfigure
-from provider_simulator.json_rpc import JsonRpc, call_of, json_rpc_body, not_json
+from provider_simulator.json_rpc import FILTER, RESPONSES, JsonRpc, body_of, call_of, not_json
 from provider_simulator.search import Search, is_text, parse_search
 from provider_simulator.store import Sale, Till
 
@@ -28,7 +28,7 @@ SHAPE = Shape(
 
 
 def add_routes(app: FastAPI, counter: Counter) -> None:
-    @app.post(ENDPOINT, tags=["Odoo IAP"], openapi_extra=json_rpc_body(_EXAMPLE))
+    @app.post(ENDPOINT, tags=["Odoo IAP"], responses=RESPONSES, openapi_extra=body_of(_PARAMS, _EXAMPLE))
     async def lead_mining_request(request: Request) -> Response:
         """JSON-RPC 2.0. Errors of the service come with HTTP status 200, as from Odoo."""
         call = await call_of(request)
@@ -50,7 +50,7 @@ def add_routes(app: FastAPI, counter: Counter) -> None:
         token, asked = params.get("account_token"), params.get("data")
         return await counter.serve(_CONTRACT, "search", token, request, asked, sell, call_id=call_id)
 
-    @app.post(BALANCE_ENDPOINT, tags=["Odoo IAP"])
+    @app.post(BALANCE_ENDPOINT, tags=["Odoo IAP"], responses=RESPONSES, openapi_extra=body_of(_OF_ACCOUNT, _ACCOUNT))
     async def balance(request: Request) -> Response:
         """JSON-RPC 2.0: the credits left in the account. Free, and not struck by faults."""
         call = await call_of(request)
@@ -81,6 +81,19 @@ def _leads(counter: Counter, positions: list[int], search: Search) -> list[dict[
     return [wire.lead(row, search) for row in counter.catalogue.rows(positions)]
 
 
+_TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": _TEXT}
+_OF_ACCOUNT: dict[str, Any] = {"account_token": _TEXT, "dbuuid": _TEXT, "service_name": _TEXT}
+_ACCOUNT: dict[str, Any] = {
+    "account_token": "trial-1",
+    "dbuuid": "00000000-0000-0000-0000-000000000000",
+    "service_name": "reveal",
+}
+_PARAMS: dict[str, Any] = {
+    "account_token": _TEXT,
+    "dbuuid": _TEXT,
+    "data": {"type": "object", "properties": {**FILTER, "industry_ids": _TEXTS}},
+}
 _EXAMPLE: dict[str, Any] = {
     "account_token": "trial-1",
     "dbuuid": "00000000-0000-0000-0000-000000000000",
