@@ -36,6 +36,7 @@ from provider_simulator.limits import Window
 from provider_simulator.store import Sale, Till
 
 LAST_PAGE = 500
+_EACH_ACCOUNT = 10  # of so many companies one is the team's account already, and comes in another list
 
 _FOUND = Shape(
     left_out=(("phone",), ("name",), ("id",)),
@@ -98,9 +99,12 @@ class _Desk:
             raise UserError(f"page: the last one that is shown is {LAST_PAGE}")
         places = companies_found(self.cards, search)
         rows = self.counter.catalogue.rows(places[search.places])
-        organizations = [apollo_records.found_organization(row) for row in rows]
+        found = [apollo_records.found_organization(row) for row in rows]
         if fault is Fault.DUPLICATE_COMPANIES:
-            organizations = twice(organizations)
+            found = twice(found)
+        found = disfigure(fault, found, _FOUND)
+        accounts = found[_EACH_ACCOUNT - 1 :: _EACH_ACCOUNT]
+        organizations = [one for turn, one in enumerate(found, 1) if turn % _EACH_ACCOUNT]
         pages = {
             "page": search.page,
             "per_page": search.per_page,
@@ -114,13 +118,13 @@ class _Desk:
             "disable_eu_prospecting": False,
             "partial_results_limit": 10_000,
             "pagination": pages,
-            "accounts": [],
-            "organizations": disfigure(fault, organizations, _FOUND),
+            "accounts": [apollo_records.account_of(one) for one in accounts],
+            "organizations": organizations,
             "model_ids": [row["reveal_id"] for row in rows],
             "num_fetch_result": None,
             "derived_params": None,
         }
-        return Sale(answer, companies=len(organizations), price=1 if organizations else 0)
+        return Sale(answer, companies=len(found), price=1 if found else 0)
 
     def people(self, search: PeopleSearch) -> dict[str, Any]:
         """Free."""

@@ -124,6 +124,11 @@ def found_organization(row: Row) -> dict[str, Any]:
     }
 
 
+def account_of(organization: dict[str, Any]) -> dict[str, Any]:
+    """A company that the team has as an account: under an id of its own."""
+    return {**organization, "id": f"account-{organization.get('id')}", "organization_id": organization.get("id")}
+
+
 def enriched_organization(row: Row) -> dict[str, Any]:
     """One organization of an enrichment."""
     industry = industry_of(row)

@@ -37,7 +37,13 @@ def post(simulator: Simulator, path: str, arguments: Arguments | None = None, **
 def companies(simulator: Simulator, *arguments: tuple[str, str | int]) -> dict[str, Any]:
     paged: Arguments = [*arguments, ("page", 1), ("per_page", 100)]
     answer = post(simulator, "mixed_companies/search", paged)
-    return dict(answer.raise_for_status().json())
+    return with_accounts(answer.raise_for_status().json())
+
+
+def with_accounts(page: dict[str, Any]) -> dict[str, Any]:
+    """With all companies in the one list."""
+    as_companies = [{**one, "id": one["organization_id"]} for one in page["accounts"]]
+    return {**page, "organizations": page["organizations"] + as_companies}
 
 
 def people(simulator: Simulator, *arguments: tuple[str, str | int]) -> dict[str, Any]:
@@ -69,12 +75,14 @@ def test_a_page_costs_one_credit_and_an_empty_one_none(simulator: Simulator) -> 
 
 def test_pages_bring_all_once(simulator: Simulator) -> None:
     pages = [
-        post(simulator, "mixed_companies/search", [*GERMANY, ("page", page), ("per_page", 90)]).json()
+        with_accounts(post(simulator, "mixed_companies/search", [*GERMANY, ("page", page), ("per_page", 90)]).json())
         for page in range(1, 8)
     ]
     found = [one["id"] for page in pages for one in page["organizations"]]
     assert len(found) == len(set(found)) == pages[0]["pagination"]["total_entries"]
     assert pages[-1]["organizations"] == []
+    assert len(pages[0]["accounts"]) == 9
+    assert not {one["id"] for one in pages[0]["accounts"]} & set(found)
 
 
 def test_filters_hold_after_enrichment(simulator: Simulator) -> None:
