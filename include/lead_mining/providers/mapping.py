@@ -8,7 +8,7 @@ it cannot search for has one, without `theirs`. `roughly` says what is found whe
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Literal, Self
@@ -50,6 +50,13 @@ class Words:
     def ours(self, kind: Kind, theirs: str) -> str | None:
         """Our word for one of the provider's, in any case: that of the table's first row with it, if any has."""
         return self._ours.get((kind, theirs.strip().casefold()))
+
+    def meant(self, kind: Kind, said: Sequence[str], asked: Sequence[str] = ()) -> str | None:
+        """Which of our words a record's words mean: the first of those `asked` for; of any, where none was."""
+        if not asked:
+            return next(filter(None, (self.ours(kind, text) for text in said)), None)
+        texts = {text.strip().casefold() for text in said}
+        return next((ours for ours in asked if texts & {text.casefold() for text in self.theirs(kind, ours)}), None)
 
     def misfits(self, query: Query) -> list[Misfit]:
         """What of the query's words the provider cannot search for, or only roughly."""

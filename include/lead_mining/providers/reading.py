@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lead_mining.exceptions import MalformedRecord
-from lead_mining.providers.text import bare_domain, shorten, storable_text
+from lead_mining.providers.text import bare_domain, profile_path, shorten, storable_text
 
 _MAX_INT4 = 2**31 - 1
 _MAX_BIGINT = 2**63 - 1
@@ -73,6 +73,11 @@ class RecordReader:
     def domain(self, key: str) -> str | None:
         text = self.text(key)
         return (bare_domain(text) or None) if text else None
+
+    def handle(self, key: str) -> str | None:
+        """The path of a profile's web address: `https://www.linkedin.com/company/acme/` is `company/acme`."""
+        text = self.text(key)
+        return (profile_path(text) or None) if text else None
 
     def texts(self, *keys: str) -> tuple[str, ...]:
         """All texts under the keys, in order, without repeats; a key may hold one text or a list."""

@@ -74,3 +74,8 @@ def bare_domain(text: str) -> str:
     host = re.sub(r":\d*$", "", host.strip()).rstrip(".").casefold()
     without_www = host.removeprefix("www.")
     return without_www if "." in without_www else host
+
+
+def profile_path(text: str) -> str:
+    """What of a profile's web address comes after the host; empty where there is nothing."""
+    return re.split(r"[?#\\]", _SCHEME.sub("", text.strip()), maxsplit=1)[0].partition("/")[2].strip("/")

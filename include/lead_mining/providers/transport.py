@@ -9,15 +9,18 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from lead_mining.exceptions import (
     Charge,
     MalformedAnswer,
     ProviderAccessDenied,
+    ProviderBusy,
     ProviderCreditsExhausted,
     ProviderError,
     ProviderRejected,
@@ -32,6 +35,7 @@ MAX_ANSWER_BYTES = 32 * 2**20  # 200 companies with five contacts each take less
 _HEADERS = {"Accept-Encoding": "gzip"}
 _LONGEST_RETRY_AFTER = 24 * 3600.0
 _WAIT_IF_NOT_TOLD = 10.0  # after a 429 that does not say for how long
+T = TypeVar("T")
 _LONGEST_NUMBER = 1000  # digits; Python refuses to read more than 4300
 
 
@@ -99,12 +103,14 @@ def call_json(
     params: Sequence[tuple[str, str]] = (),
     json: object = None,
     accepted: Container[int] = (HTTPStatus.OK,),
+    cap: int = MAX_ANSWER_BYTES,
     wait_of: Callable[[int, Mapping[str, str]], float | None] = retry_after_of,
 ) -> Answer:
     """One call through the gate, which is told what came of it. Statuses that are `accepted` come back.
 
     `secret` is put nowhere: it is taken out of all that comes back. `wait_of` reads from an answer's status and headers
-    for how many seconds the provider wants no call; it is asked of every answer.
+    for how many seconds the provider wants no call; it is asked of every answer. `cap`: bytes at which the provider
+    cuts answers off, so that asking again would be of no use.
     Raises ProviderBusy, ProviderUnavailable, ProviderRejected, ProviderAccessDenied, ProviderCreditsExhausted,
     MalformedAnswer; no text shows `secret` or `params`.
     """
@@ -123,7 +129,7 @@ def call_json(
                 raise _refusal(url, status, wait)
             _check_encoding(response, url)
             body = _read(response, url)
-        read = _parse_refusal if status >= HTTPStatus.BAD_REQUEST else _parse
+        read = _parse_refusal if status >= HTTPStatus.BAD_REQUEST else partial(_parse, cap=cap)
         return Answer(status, answered, read(body, url, secret))
     except httpx.DecodingError:
         raise MalformedAnswer(f"{url} sent a body that cannot be decompressed") from None
@@ -137,6 +143,23 @@ def call_json(
         if wait is None and status == HTTPStatus.TOO_MANY_REQUESTS:
             wait = _WAIT_IF_NOT_TOLD
         gate.tell(bucket, failed=failed, wait=wait)
+
+
+def free_call(call: Callable[[], T]) -> T:
+    """Make a call that costs nothing, up to three times. Raises as it does, but that nothing was charged is sure."""
+    try:
+        for attempt in Retrying(
+            retry=retry_if_exception(lambda e: isinstance(e, ProviderUnavailable) and not isinstance(e, ProviderBusy)),
+            stop=stop_after_attempt(3),
+            wait=wait_exponential(multiplier=0.2, max=5),
+            reraise=True,
+        ):
+            with attempt:
+                return call()
+    except ProviderError as error:
+        error.charge = "none"
+        raise
+    raise AssertionError("unreachable")
 
 
 def post_json(client: httpx.Client, url: str, payload: object, secret: str) -> Any:
@@ -201,7 +224,7 @@ def _read(response: httpx.Response, url: str) -> bytes:
     return bytes(body)
 
 
-def _parse(body: bytes, url: str, secret: str) -> Any:
+def _parse(body: bytes, url: str, secret: str, cap: int = MAX_ANSWER_BYTES) -> Any:
     try:
         text = body.decode("utf-8")
         # One odd number must not lose a page that was paid for: it stays as text, and only its record is refused.
@@ -210,6 +233,8 @@ def _parse(body: bytes, url: str, secret: str) -> Any:
     except json.JSONDecodeError:
         shown = text.strip()
         if not shown or (shown[0] in "{[" and shown[-1] not in "}]"):
+            if len(body) >= cap:
+                raise MalformedAnswer(f"{url} cut its answer off at {len(body)} bytes; ask for less at once") from None
             raise ProviderUnavailable(f"{url} sent an answer that is cut off after {len(body)} bytes") from None
         raise MalformedAnswer(f"{url} sent no JSON: {shorten(storable(shown[:1000], secret))}") from None
     except UnicodeDecodeError:
