@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
 
+from lead_mining import vocabulary
 from lead_mining.providers import mapping
 from lead_mining.providers.base import Misfit, Query
 from lead_mining.providers.mapping import Words
@@ -85,3 +87,76 @@ def test_a_table_is_read_by_the_providers_name(tmp_path: Path, monkeypatch: pyte
     assert acme.misfits(query) == [Misfit("preferred_role", "Sale", "sales, and who sells", roughly=True)]
     with pytest.raises(FileNotFoundError):
         Words.of("nobody")
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "ours"),
+    [
+        (["owner"], [], "Founder"),
+        (["owner"], ["Owner", "Founder"], "Owner"),
+        (["owner"], ["Founder", "Owner"], "Founder"),
+        ([" OWNER "], ["Owner"], "Owner"),
+        (["owner"], ["CEO"], None),
+        (["janitor", "cxo"], [], "CEO"),
+        (["janitor"], [], None),
+        ([], ["CEO"], None),
+        ([""], ["Legal"], None),
+    ],
+)
+def test_what_a_record_means_is_the_first_asked_for_that_it_may_mean(
+    said: list[str], asked: list[str], ours: str | None
+) -> None:
+    assert words().meant("role", said, asked) == ours
+
+
+# -- the tables of ours ----------------------------------------------------------------------------------------------
+
+OURS = {
+    "country": vocabulary.countries(),
+    "industry": vocabulary.industries(),
+    "role": vocabulary.roles(),
+    "seniority": vocabulary.seniorities(),
+}
+TABLES = {path.stem: path for path in Path(mapping.__file__).with_name("data").glob("*.csv")}
+
+
+def rows(table: str) -> list[dict[str, str]]:
+    with TABLES[table].open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_a_table_has_every_word_of_the_vocabulary_and_no_other(table: str) -> None:
+    by_kind: dict[str, set[str]] = {}
+    for row in rows(table):
+        by_kind.setdefault(row["kind"], set()).add(row["ours"])
+    assert by_kind
+    assert by_kind == {kind: set(OURS[kind]) for kind in by_kind}
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_a_table_says_each_thing_once(table: str) -> None:
+    pairs = [(row["kind"], row["ours"], row["theirs"].casefold()) for row in rows(table)]
+    assert len(pairs) == len(set(pairs))
+    assert all(
+        row["theirs"] == row["theirs"].strip() and row["roughly"] == row["roughly"].strip() for row in rows(table)
+    )
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_the_way_back_leads_to_a_word_that_leads_there(table: str) -> None:
+    known = Words.of(table)
+    for row in rows(table):
+        if row["theirs"]:
+            back = known.ours(row["kind"], row["theirs"])  # type: ignore[arg-type]
+            assert back is not None
+            there = known.theirs(row["kind"], back)  # type: ignore[arg-type]
+            assert row["theirs"].casefold() in [word.casefold() for word in there]
+
+
+@pytest.mark.parametrize("table", ["apollo", "people_data_labs"])
+def test_countries_and_industries_are_each_found_by_words_of_their_own(table: str) -> None:
+    for kind in ("country", "industry"):
+        theirs = [row["theirs"] for row in rows(table) if row["kind"] == kind]
+        assert all(theirs)
+        assert len(theirs) == len(set(theirs))

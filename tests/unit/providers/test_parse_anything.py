@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lead_mining.exceptions import MalformedRecord
-from lead_mining.providers.base import Company, Contact, Provider
+from lead_mining.providers.base import Company, Contact
 from lead_mining.providers.lead_catalog import LeadCatalog
 from lead_mining.providers.odoo_iap import OdooIap
+from lead_mining.providers.people_data_labs import PeopleDataLabs
+from lead_mining.providers.people_data_labs.records import COMPANY_FIELDS, PERSON_FIELDS
 from lead_mining.providers.text import storable
 
 _scalars = (
@@ -42,28 +44,28 @@ _LEAD = st.fixed_dictionaries(
 ODOO_IAP = OdooIap("https://iap.test", "token", "db")
 
 
-def _outcome(provider: Provider, record: Any) -> None:
+def _outcome(parse: Callable[[Any], Company | Contact], record: Any) -> None:
     problems: Sequence[tuple[str, str, str]] = ()
     try:
-        company = provider.parse(record)
+        read = parse(record)
     except MalformedRecord as error:
-        company, problems = None, error.problems
-    assert (company is None) == bool(problems)
+        read, problems = None, error.problems
+    assert (read is None) == bool(problems)
     for field, value, message in problems:
         assert field
         assert message
         assert len(value) <= 200
         assert storable(value) == value
-    if company is not None:
-        dumped = company.model_dump(mode="json")
+    if read is not None:
+        dumped = read.model_dump(mode="json")
         assert storable(dumped) == dumped
-        company.model_dump_json()
+        read.model_dump_json()
 
 
 @settings(max_examples=150, deadline=None)
 @given(ANY_JSON | _LEAD)
 def test_odoo_iap(record: Any) -> None:
-    _outcome(ODOO_IAP, record)
+    _outcome(ODOO_IAP.parse, record)
 
 
 @pytest.fixture(scope="module")
@@ -76,4 +78,24 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> LeadCatalog:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(record=ANY_JSON | st.dictionaries(st.sampled_from(sorted(Company.model_fields)), ANY_JSON, max_size=6))
 def test_lead_catalog(catalogue: LeadCatalog, record: Any) -> None:
-    _outcome(catalogue, record)
+    _outcome(catalogue.parse, record)
+
+
+PDL = PeopleDataLabs("https://pdl.test", "key")
+_PLACE = st.dictionaries(st.sampled_from(["country", "region", "locality", "street_address"]), ANY_JSON, max_size=3)
+
+
+def _objects(fields: str) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(st.sampled_from([*fields.split(","), "asked"]), ANY_JSON | _PLACE, max_size=6)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANY_JSON | _objects(COMPANY_FIELDS))
+def test_people_data_labs(record: Any) -> None:
+    _outcome(PDL.parse, record)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANY_JSON | _objects(PERSON_FIELDS))
+def test_people_of_people_data_labs(record: Any) -> None:
+    _outcome(PDL.parse_contact, record)

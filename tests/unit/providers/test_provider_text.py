@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lead_mining.providers.text import bare_domain, shorten, storable
+from lead_mining.providers.text import bare_domain, profile_path, shorten, storable
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -66,3 +66,18 @@ def test_a_bare_domain_of_anything_has_no_path_and_no_capitals(text: str) -> Non
     domain = bare_domain(text)
     assert not set(domain) & set("/?#\\")
     assert domain == domain.casefold()
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("https://www.linkedin.com/company/acme/?x=1", "company/acme"),
+        ("linkedin.com/company/acme", "company/acme"),
+        ("//facebook.com/acme#about", "acme"),
+        ("acme", ""),
+        ("https://facebook.com/", ""),
+        ("javascript:alert(1)", ""),
+    ],
+)
+def test_profile_path(text: str, path: str) -> None:
+    assert profile_path(text) == path

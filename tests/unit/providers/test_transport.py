@@ -23,7 +23,7 @@ from lead_mining.exceptions import (
 )
 from lead_mining.providers import transport
 from lead_mining.providers.base import Gate
-from lead_mining.providers.transport import Answer, call_json
+from lead_mining.providers.transport import Answer, call_json, free_call
 
 URL = "https://provider.test/mine"
 
@@ -292,3 +292,46 @@ def test_no_error_shows_secret_or_params() -> None:
         assert URL in str(caught.value)
         assert SECRET not in str(caught.value)
         assert "ann" not in str(caught.value)
+
+
+# -- calls that cost nothing -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_free_call_is_made_again_where_the_service_stumbles() -> None:
+    errors: list[ProviderError] = [ProviderUnavailable("down"), ProviderUnavailable("down")]
+
+    def call() -> str:
+        if errors:
+            raise errors.pop()
+        return "told"
+
+    assert free_call(call) == "told"
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (ProviderUnavailable("down", charge="pending"), 3),
+        (MalformedAnswer("no JSON"), 1),
+        (ProviderRejected("wrong"), 1),
+        (ProviderBusy("later", datetime.now(UTC)), 1),
+    ],
+)
+def test_a_free_call_that_fails_was_surely_not_charged(error: ProviderError, tries: int) -> None:
+    made = 0
+
+    def call() -> str:
+        nonlocal made
+        made += 1
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        free_call(call)
+    assert (caught.value.charge, made) == ("none", tries)
