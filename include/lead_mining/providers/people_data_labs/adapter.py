@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from lead_mining.exceptions import MalformedAnswer, ProviderCreditsExhausted, ProviderRejected
+from lead_mining.providers.asking import asked_for, id_of, people_steps
 from lead_mining.providers.base import (
     Company,
     Contact,
@@ -178,11 +179,11 @@ class PeopleDataLabs(Provider):
             "data_include": records.COMPANY_FIELDS,
         }
         answer, found, charged = self._search(_COMPANIES, body | ({"scroll_token": scroll} if scroll else {}))
-        ids = [found_id for found_id in map(_id_of, found) if found_id] if query.contact_number else []
+        ids = [found_id for found_id in map(id_of, found) if found_id] if query.contact_number else []
         after = _Cursor(_scroll_of(answer, scroll, found), digest, tuple(_Owed(one) for one in dict.fromkeys(ids)))
         return Page(
             raw=answer.body,
-            records=[_asked(record, query.industries) for record in found],
+            records=[asked_for(record, query.industries) for record in found],
             charged=charged,
             next_cursor=after.written(),
             unfinished=bool(after.owed),
@@ -190,7 +191,7 @@ class PeopleDataLabs(Provider):
 
     def _contacts(self, query: Query, at: _Cursor) -> Page:
         """Those of the first company that is owed any: of the first step of the roles that finds somebody."""
-        steps = wanted.people_steps(query)
+        steps = people_steps(query)
         (owed, *others) = at.owed
         by_id, by_domain = {"job_company_id": owed.reveal_id}, {"job_company_website": owed.domain}
         company = {"term": by_domain if owed.domain else by_id}
@@ -212,7 +213,7 @@ class PeopleDataLabs(Provider):
             records=[],
             charged=charged,
             next_cursor=after.written(),
-            contacts={owed.reveal_id: [_asked(record, steps[step]) for record in found]},
+            contacts={owed.reveal_id: [asked_for(record, steps[step]) for record in found]},
             unfinished=bool(after.owed),
         )
 
@@ -273,13 +274,3 @@ def _scroll_of(answer: Answer, before: str | None, found: Sequence[object]) -> s
     token = answer.body.get("scroll_token") if found else None
     usable = isinstance(token, str) and 0 < len(token) <= _LONGEST_SCROLL_TOKEN and token != before
     return token if usable else None
-
-
-def _id_of(record: object) -> str | None:
-    found = record.get("id") if isinstance(record, dict) else None
-    return found if isinstance(found, str) and found else None
-
-
-def _asked(record: Any, names: Sequence[str]) -> Any:
-    """The record with what it was found for, which `parse` needs to know."""
-    return {**record, "asked": list(names)} if isinstance(record, dict) else record

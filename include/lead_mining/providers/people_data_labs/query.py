@@ -37,15 +37,6 @@ def nothing() -> JsonObject:
     return _bool([{"term": {"id": "none"}}], [])
 
 
-def people_steps(query: Query) -> list[tuple[str, ...]]:
-    """Which roles or seniorities to ask for first, and which of those next who are still missing."""
-    if query.contact_filter_type == "seniority":
-        return [(query.seniority,) if query.seniority else ()]
-    preferred = (query.preferred_role,) if query.preferred_role else ()
-    others = tuple(name for name in query.other_roles if name not in preferred)
-    return [step for step in (preferred, others) if step] or [()]
-
-
 def _places(query: Query) -> JsonObject:
     """The countries; one of which states are asked for, in these alone."""
     by_country = {code: [s for s in query.states if s.startswith(f"{code}-")] for code in query.countries}
