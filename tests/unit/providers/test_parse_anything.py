@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lead_mining.exceptions import MalformedRecord
+from lead_mining.providers.apollo import Apollo
+from lead_mining.providers.apollo.records import domain_of_employer, has_mobile
 from lead_mining.providers.base import Company, Contact
 from lead_mining.providers.lead_catalog import LeadCatalog
 from lead_mining.providers.odoo_iap import OdooIap
@@ -99,3 +101,25 @@ def test_people_data_labs(record: Any) -> None:
 @given(ANY_JSON | _objects(PERSON_FIELDS))
 def test_people_of_people_data_labs(record: Any) -> None:
     _outcome(PDL.parse_contact, record)
+
+
+APOLLO = Apollo("https://apollo.test", "key")
+_ORGANIZATION = (
+    "id,name,primary_domain,website_url,short_description,founded_year,logo_url,primary_phone,phone,street_address,"
+    "raw_address,city,state,country,estimated_num_employees,annual_revenue,industry,keywords,technology_names,linkedin_url"
+)
+_PERSON_MATCHED = "id,name,first_name,last_name,email,email_status,title,seniority,organization,contact"
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANY_JSON | _objects(_ORGANIZATION))
+def test_apollo(record: Any) -> None:
+    _outcome(APOLLO.parse, record)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANY_JSON | _objects(_PERSON_MATCHED))
+def test_people_of_apollo(record: Any) -> None:
+    _outcome(APOLLO.parse_contact, record)
+    assert domain_of_employer(record) is None or isinstance(record, dict)
+    assert isinstance(has_mobile(record), bool)

@@ -40,20 +40,18 @@ log = logging.getLogger(__name__)
 
 Found = tuple[str, str]
 """A company that a search found: Apollo's id, and the domain."""
+Owed = tuple[str, str | None]
+"""A company whose people come next: reveal id, and the domain where another provider sold it."""
 
 
 @dataclass(frozen=True)
 class _Cursor:
-    """`page`: of the search that comes next, None after the last; `first`: the id with which the page before began.
-
-    `found`: not bought yet. `owed`: reveal ids of companies whose people come next, and their domains where another
-    provider sold them.
-    """
+    """`page`: of the search that comes next, None after the last; `first`: the id with which the page before began."""
 
     page: int | None = 1
     first: str | None = None
     found: tuple[Found, ...] = ()
-    owed: tuple[tuple[str, str | None], ...] = ()
+    owed: tuple[Owed, ...] = ()
 
     @classmethod
     def read(cls, text: str | None) -> _Cursor:
@@ -194,19 +192,17 @@ class Apollo(Provider):
 
     def _people(self, query: Query, at: _Cursor) -> Page:
         """Of as many whole companies as fit into a call: the contacts of one never come on two pages."""
-        chosen: dict[
-            str, tuple[str, str | None, Sequence[str]]
-        ] = {}  # by person's id: company, domain, names asked for
+        chosen: dict[str, tuple[Owed, Sequence[str]]] = {}  # by person: at which company, and asked for as what
         contacts: dict[str, list[JsonObject]] = {}
-        for company, domain in at.owed[:MOST_AT_ONCE]:
-            people = self._choose(query, company, domain)
+        for owed in at.owed[:MOST_AT_ONCE]:
+            people = self._choose(query, *owed)
             if len(chosen) + len(people) > MOST_AT_ONCE:
                 break
-            contacts[company] = []
-            chosen |= {person: (company, domain, names) for person, names in people.items() if person not in chosen}
+            contacts[owed[0]] = []
+            chosen |= {person: (owed, names) for person, names in people.items() if person not in chosen}
         answer, matches, charged = self._calls.match_people(list(chosen)) if chosen else ({}, [], 0)
         for asked, match in zip(list(chosen), matches, strict=False):  # they come in the order of the question
-            company, domain, names = chosen.get(id_of(match) or asked, chosen[asked])
+            (company, domain), names = chosen.get(id_of(match) or asked, chosen[asked])
             employer = records.domain_of_employer(match)
             if match is not None and (not domain or not employer or employer == domain):
                 contacts[company].append(asked_for(match, names))
