@@ -235,6 +235,16 @@ def test_what_has_no_id_or_domain_cannot_be_bought(organization: object) -> None
     assert (page.records, page.unfinished, page.charged) == ([], False, 1)
 
 
+def test_companies_of_one_domain_are_bought_once_and_of_a_mail_provider_never() -> None:
+    domains = ["a.test", "www.a.test", "gmail.com", "b.test"]
+    listed = [{"id": str(number), "primary_domain": domain} for number, domain in enumerate(domains)]
+    service = Service(companies={"organizations": listed}, enrich=enriched("a", "b"))
+    page = service.fetch()
+    service.fetch(cursor=page.next_cursor)
+    assert service.asked(ENRICH) == [[("domains[]", "a.test"), ("domains[]", "b.test")]]
+    assert json.loads(page.next_cursor or "")["found"] == [["0", "a.test"], ["3", "b.test"]]
+
+
 @pytest.mark.parametrize("more", [{"partial_results_only": True, "pages": 9}, {"pages": 1}, {"pages": 0}])
 def test_the_end_of_what_is_shown(more: dict[str, Any]) -> None:
     page = Service(companies=organizations("a", **more)).fetch(known=Known("a"))

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 import httpx
 
+from lead_mining import vocabulary
 from lead_mining.providers.apollo import query as wanted
 from lead_mining.providers.apollo import records
 from lead_mining.providers.apollo.calls import FOUND_A_PAGE, MOST_AT_ONCE, Calls
@@ -66,8 +67,8 @@ class _Cursor:
 class Apollo(Provider):
     """Companies and people of Apollo. A credit a page of a hundred companies found, a company and a person.
 
-    Companies that are known are left out after they are found and before they are bought; one without a domain cannot
-    be bought. People are looked for free of charge, by company; those who have no e-mail are left out.
+    Companies that are known are left out after they are found and before they are bought; one without a domain of its
+    own cannot be bought. People are looked for free of charge, by company; those who have no e-mail are left out.
     """
 
     page_size = MOST_AT_ONCE
@@ -164,8 +165,11 @@ class Apollo(Provider):
         assert at.page is not None
         answer = self._calls.find_companies(wanted.companies(query), at.page)
         listed = [*(answer.get("accounts") or []), *(answer.get("organizations") or [])]
-        found = list(dict.fromkeys(filter(None, map(_identity, listed))))
-        known = exclude.known(list(found))
+        by_domain: dict[str, Found] = {}
+        for one in filter(None, map(_identity, listed)):
+            by_domain.setdefault(one[1], one)
+        found = list(by_domain.values())
+        known = exclude.known(found)
         new = tuple(one for one, is_known in zip(found, known, strict=True) if not is_known)
         first = found[0][0] if found else None
         repeated = first is not None and first == at.first
@@ -239,10 +243,11 @@ def _is_wanted(person: JsonObject, query: Query, names: Sequence[str]) -> bool:
 
 
 def _identity(organization: object) -> Found | None:
-    """None where there is no domain, without which it cannot be bought. An account has an id of its own besides."""
+    """None where there is no domain of its own, by which it is bought. An account has an id of its own besides."""
     if not isinstance(organization, dict):
         return None
     id_ = organization.get("organization_id") or organization.get("id")
     address = organization.get("primary_domain") or organization.get("website_url")
     domain = bare_domain(address) if isinstance(address, str) else ""
-    return (id_, domain) if isinstance(id_, str) and domain else None
+    owned = domain and domain not in vocabulary.free_mail_domains()
+    return (id_, domain) if isinstance(id_, str) and owned else None
