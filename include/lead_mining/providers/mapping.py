@@ -52,11 +52,14 @@ class Words:
         return self._ours.get((kind, theirs.strip().casefold()))
 
     def meant(self, kind: Kind, said: Sequence[str], asked: Sequence[str] = ()) -> str | None:
-        """Which of our words a record's words mean: the first of those `asked` for; of any, where none was."""
+        """Which of our words a record means, by its words, the most exact first: of those `asked` for, where any were.
+
+        One that may mean several of these means the first of them.
+        """
         if not asked:
             return next(filter(None, (self.ours(kind, text) for text in said)), None)
-        texts = {text.strip().casefold() for text in said}
-        return next((ours for ours in asked if texts & {text.casefold() for text in self.theirs(kind, ours)}), None)
+        meaning = {text.casefold(): ours for ours in reversed(asked) for text in self.theirs(kind, ours)}
+        return next(filter(None, (meaning.get(text.strip().casefold()) for text in said)), None)
 
     def misfits(self, query: Query) -> list[Misfit]:
         """What of the query's words the provider cannot search for, or only roughly."""

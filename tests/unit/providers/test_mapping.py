@@ -98,12 +98,13 @@ def test_a_table_is_read_by_the_providers_name(tmp_path: Path, monkeypatch: pyte
         ([" OWNER "], ["Owner"], "Owner"),
         (["owner"], ["CEO"], None),
         (["janitor", "cxo"], [], "CEO"),
+        (["cxo", "owner"], ["Owner", "CEO"], "CEO"),
         (["janitor"], [], None),
         ([], ["CEO"], None),
         ([""], ["Legal"], None),
     ],
 )
-def test_what_a_record_means_is_the_first_asked_for_that_it_may_mean(
+def test_what_a_record_means_is_what_was_asked_for_by_its_most_exact_word(
     said: list[str], asked: list[str], ours: str | None
 ) -> None:
     assert words().meant("role", said, asked) == ours

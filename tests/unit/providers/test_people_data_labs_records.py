@@ -144,6 +144,7 @@ def test_an_email_is_the_one_at_work_or_none(values: dict[str, Any], email: str 
         (["Communications", "Marketing"], {"job_title_role": "marketing"}, "communications"),
         (["Information Technology", "Engineering"], {"job_title_role": "engineering"}, "engineering"),
         (["Engineering"], {"job_title_role": "engineering", "job_title_sub_role": "information_technology"}, "engineering"),
+        (["Human Resources", "Recruiting"], {"job_title_role": "human_resources", "job_title_sub_role": "recruiting"}, "recruiting"),
         (["Legal"], {"job_title_role": "sales"}, None),
         ([], {"job_title_role": "marketing"}, "marketing"),
         ([], {"job_title_role": "engineering", "job_title_sub_role": "information_technology"}, "information_technology"),
@@ -151,7 +152,7 @@ def test_an_email_is_the_one_at_work_or_none(values: dict[str, Any], email: str 
         ([], {"job_title_role": "unheard_of"}, None),
     ],
 )  # fmt: skip
-def test_a_role_is_the_first_asked_for_that_fits(asked: list[str], values: dict[str, Any], role: str | None) -> None:
+def test_a_role_is_one_asked_for_that_fits(asked: list[str], values: dict[str, Any], role: str | None) -> None:
     assert pdl.contact({"asked": asked} | values).role == role
 
 
