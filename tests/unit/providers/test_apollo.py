@@ -260,6 +260,12 @@ def test_the_display_limit_ends_the_search_and_is_told(caplog: pytest.LogCapture
     assert "shows no more of this search" in caplog.text
 
 
+def test_an_account_that_leaves_out_the_eu_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    for disabled, told in ((False, False), ("yes", False), (True, True)):
+        Service(companies=organizations("a", disable_eu_prospecting=disabled)).fetch()
+        assert ("disable_eu_prospecting" in caplog.text) == told
+
+
 @pytest.mark.parametrize("pages", [None, "many", -1.5, {}])
 def test_without_a_number_of_pages_it_ends_at_an_empty_one(pages: object) -> None:
     service = Service(companies=[organizations("a", pages=pages), organizations(pages=pages)])

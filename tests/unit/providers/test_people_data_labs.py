@@ -339,6 +339,21 @@ def test_no_personal_data_is_asked_for_or_stands_in_a_cursor() -> None:
     assert all("jo" not in str(page.next_cursor) and "p1" not in str(page.next_cursor) for page in pages)
 
 
+def test_private_addresses_are_not_stored_though_they_come_beside_the_others() -> None:
+    emails = [
+        {"address": f"jo@{kind}.test", "type": kind} for kind in ("personal", "professional", "current_professional")
+    ]
+    service = Service(
+        found(*companies("a")),
+        found(person("1", job_title="ceo", emails=[*emails, "odd"]), person("2", emails="odd")),
+        found(),
+    )
+    pages, contacts = drain(service)
+    assert pages[1].raw["data"][0]["emails"] == contacts["a"][0]["emails"] == emails[2:]
+    assert "personal.test" not in json.dumps([[page.raw, page.contacts] for page in pages])
+    assert service.provider.parse_contact(contacts["a"][0]).email == "jo@current_professional.test"
+
+
 # -- what it costs ---------------------------------------------------------------------------------------------------
 
 

@@ -164,6 +164,8 @@ class Apollo(Provider):
         """A page of the search: none of it is a record yet, and those that are known never become one."""
         assert at.page is not None
         answer = self._calls.find_companies(wanted.companies(query), at.page)
+        if answer.get("disable_eu_prospecting") is True:
+            log.warning("%s leaves out people in the EU: the account is set so (disable_eu_prospecting)", self.name)
         listed = [*(answer.get("accounts") or []), *(answer.get("organizations") or [])]
         by_domain: dict[str, Found] = {}
         for one in filter(None, map(_identity, listed)):

@@ -204,16 +204,17 @@ class PeopleDataLabs(Provider):
             answer, found, charged = self._search(_PEOPLE, body)
             if found or charged:
                 break
+        people = list(map(records.without_private_emails, found))
         owed = replace(owed, step=step + 1, found=owed.found + len(found))
         more = owed.step < len(steps) and owed.found < query.contact_number
         left = (owed, *others) if more else tuple(others)
         after = replace(at, owed=left)
         return Page(
-            raw=answer.body,
+            raw=answer.body | {"data": people} if people else answer.body,
             records=[],
             charged=charged,
             next_cursor=after.written(),
-            contacts={owed.reveal_id: [asked_for(record, steps[step]) for record in found]},
+            contacts={owed.reveal_id: [asked_for(person, steps[step]) for person in people]},
             unfinished=bool(after.owed),
         )
 

@@ -23,6 +23,7 @@ PERSON_FIELDS = (
     "id,full_name,work_email,emails,mobile_phone,phone_numbers,"
     "job_title,job_title_levels,job_title_role,job_title_sub_role,dataset_version"
 )
+_AT_WORK = "current_professional"
 _SAID_OF_A_JOB = ("job_title", "job_title_sub_role", "job_title_role", "job_title_levels")  # the most exact first
 
 
@@ -82,10 +83,18 @@ def contact(record: object) -> Contact:
     return found
 
 
+def without_private_emails(person: Any) -> Any:
+    """The record as it may be stored: `emails` also holds addresses that are the person's own, or were at work once."""
+    emails = person.get("emails") if isinstance(person, dict) else None
+    if not isinstance(emails, list):
+        return person
+    return {**person, "emails": [one for one in emails if isinstance(one, dict) and one.get("type") == _AT_WORK]}
+
+
 def _professional_email(reader: RecordReader) -> str | None:
-    """The first address at the present employer: never one that is the person's own."""
+    """The first address at the present employer."""
     emails = reader.sections("emails")
-    return next((e.text("address") for e in emails if e.text("type") == "current_professional"), None)
+    return next((e.text("address") for e in emails if e.text("type") == _AT_WORK), None)
 
 
 def _shown(record: Any) -> Any:
