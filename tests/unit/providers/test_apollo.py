@@ -454,6 +454,8 @@ def test_companies_that_another_provider_sold_are_asked_for_by_domain() -> None:
     assert (page.charged, page.next_cursor, page.unfinished) == (2, None, False)
     assert service.provider.contacts_of(US, [("theirs", "a.test")]) is None
     assert service.provider.contacts_of(PEOPLE, [("theirs", None)]) is None
+    twice = service.provider.contacts_of(PEOPLE, [("theirs", "a.test"), ("theirs", "a.test")])
+    assert service.provider.most(PEOPLE, 1, twice) == PEOPLE.contact_number
 
 
 def test_no_persons_data_stands_in_a_cursor_or_comes_from_a_search() -> None:

@@ -322,6 +322,8 @@ def test_companies_that_another_provider_sold_are_asked_for_by_domain() -> None:
     assert (second.next_cursor, second.unfinished) == (None, False)
     assert service.provider.contacts_of(US, [("theirs", "a.test")]) is None
     assert service.provider.contacts_of(query, [("theirs", None)]) is None
+    twice = service.provider.contacts_of(query, [("theirs", "a.test"), ("theirs", "a.test")])
+    assert service.provider.most(query, 1, twice) == query.contact_number
 
 
 def test_a_record_without_an_id_is_owed_no_people_and_is_not_lost() -> None:
@@ -413,6 +415,12 @@ def test_a_first_balance_takes_a_call() -> None:
 @pytest.mark.parametrize("header", ["", "-3", "lots", "None"])
 def test_a_balance_that_is_not_told_is_not_known(header: str) -> None:
     assert Service(told(NOTHING, 404, x_totallimit_remaining=header)).provider.balance() is None
+
+
+def test_a_balance_of_before_is_never_told_as_a_fresh_one() -> None:
+    service = Service(told(found(*companies("a")), x_totallimit_remaining="41"), told(NOTHING, 404))
+    service.fetch()
+    assert service.provider.balance() is None
 
 
 def test_an_account_at_its_maximum_has_nothing_left() -> None:

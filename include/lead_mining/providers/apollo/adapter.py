@@ -153,8 +153,8 @@ class Apollo(Provider):
 
     def contacts_of(self, query: Query, companies: Sequence[Identity]) -> str | None:
         """People are found by the domain of their company."""
-        owed = tuple((reveal_id or domain, domain) for reveal_id, domain in companies if domain)
-        return _Cursor(page=None, owed=owed).written() if query.contact_number else None
+        owed = {reveal_id or domain: domain for reveal_id, domain in companies if domain}
+        return _Cursor(page=None, owed=tuple(owed.items())).written() if query.contact_number else None
 
     def parse_contact(self, record: JsonObject) -> Contact:
         """Read one record of `Page.contacts`. Raises MalformedRecord."""

@@ -163,8 +163,8 @@ class PeopleDataLabs(Provider):
 
     def contacts_of(self, query: Query, companies: Sequence[Identity]) -> str | None:
         """Contacts are found by the domain of their company."""
-        owed = tuple(_Owed(reveal_id or domain, domain) for reveal_id, domain in companies if domain)
-        return _Cursor(owed=owed).written() if query.contact_number else None
+        domains = {reveal_id or domain: domain for reveal_id, domain in companies if domain}
+        return _Cursor(owed=tuple(_Owed(*one) for one in domains.items())).written() if query.contact_number else None
 
     def parse_contact(self, record: JsonObject) -> Contact:
         """Read one record of `Page.contacts`. Raises MalformedRecord."""
@@ -247,8 +247,7 @@ class PeopleDataLabs(Provider):
             wait_of=wait_of,
         )
         left = whole_number(answer.headers.get("x-totallimit-remaining"))
-        if left is not None and left >= 0:
-            self._credits_left = left
+        self._credits_left = left if left is not None and left >= 0 else None
         found = _records_of(answer, self._url + path)
         charged = whole_number(answer.headers.get("x-call-credits-spent"))
         if charged is None or charged < 0:
