@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gc
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from tempfile import TemporaryDirectory
 
 import airflow.providers.postgres.hooks.postgres
@@ -16,17 +18,23 @@ import airflow.providers.standard.operators.hitl  # noqa: F401
 import phonenumbers
 import pyarrow  # noqa: F401
 
-from lead_mining import dag_steps, deadlines, messages, pipeline, story, summary  # noqa: F401
+import lead_mining.providers
+from lead_mining import dag_steps, deadlines, messages, pipeline, rate_limits, story, summary  # noqa: F401
 from lead_mining.exceptions import QualityError
 from lead_mining.judging import lead_of
 from lead_mining.matching.keys import match_keys
 from lead_mining.notes.render import render_note
-from lead_mining.providers import lead_catalog, odoo_iap  # noqa: F401
 from lead_mining.providers.base import Company, Contact
+from lead_mining.providers.connections.installed import announced, provider_type
 from lead_mining.quality import validation  # noqa: F401
 from lead_mining.quality.checks import Checks
 from lead_mining.request import MiningRequest, dag_params
 
+for _module in iter_modules(lead_mining.providers.__path__, "lead_mining.providers."):
+    import_module(_module.name)
+for _conn_type in announced():
+    with suppress(LookupError):  # one that cannot be used is the business of the run that names it
+        provider_type(_conn_type)
 phonenumbers.PhoneMetadata.load_all()
 dag_params()
 _REQUEST = MiningRequest(countries=["US"], search_type="people", preferred_role="CEO")

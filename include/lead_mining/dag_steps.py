@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Generator
+from datetime import UTC, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,16 @@ from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import Asset, BaseOperatorLink, Metadata, task
 from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
 from airflow.sdk.bases.xcom import BaseXCom
-from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+    DownstreamTasksSkipped,
+)
 
 from lead_mining import lineage, links, metrics
+from lead_mining.exceptions import ProviderBusy
 from lead_mining.hooks import crm_session, data_docs_folder
 from lead_mining.notifiers import page_url, recipients, tell
 
@@ -32,6 +40,8 @@ if TYPE_CHECKING:
     from lead_mining.summary import RunSummary
 
 log = logging.getLogger(__name__)
+
+_LONGEST_PUT_OFF = timedelta(hours=24)  # after the run's first call of its provider
 
 LEADS = Asset("lead_mining_leads", extra={"what": "leads loaded into the CRM by lead mining"})
 
@@ -106,13 +116,28 @@ def do(
         crm_session(params["crm_conn_id"]) as connection,
         runs.only_once(connection, run_id, step, part.key if part else None) as before,
     ):
-        result = work(connection)
+        try:
+            result = work(connection)
+        except ProviderBusy as busy:
+            raise _put_off(connection, run_id, busy) from busy
         number = plan["request_number"] or "Trial run"
         log.info("%s: %s%s", number, "done before: " if before.done else "", story.told(step, result))
         if not before.done:
             metrics.count_step(connection, run_id, step, result, part)
         lineage.report(step, connection, params["crm_conn_id"], provider)
     return result
+
+
+def _put_off(conn: Connection, run_id: int, busy: ProviderBusy) -> AirflowException:
+    """What gives the task's slot back until the provider may be called, and is no try; in the end, what fails it."""
+    from lead_mining import provider_calls
+
+    first_asked = provider_calls.first_asked(conn, run_id)
+    if first_asked and busy.retry_at > first_asked + _LONGEST_PUT_OFF:
+        since = f"{first_asked.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return AirflowFailException(f"{busy}, a day and more after the run's first call, {since}: clear this task then")
+    log.info("%s. Until then the task is put off", busy)
+    return AirflowRescheduleException(busy.retry_at)  # type: ignore[no-untyped-call]
 
 
 _PARTS_AT_ONCE = 4  # as many as keep a few cores busy, and fit into memory; the rest waits its turn

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
-from importlib.metadata import entry_points
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
@@ -40,6 +39,8 @@ _CRM_SESSION = {
 
 
 class _ProviderHook(BaseHook):
+    """A connection that stands for a provider; the hook of each connection type is a class of its own, for Airflow."""
+
     conn_name_attr = "conn_id"
     default_conn_name = "lead_mining_provider"
     conn_type: str
@@ -49,12 +50,8 @@ class _ProviderHook(BaseHook):
         self.conn_id = conn_id
 
     def get_conn(self) -> Provider:
-        """Raises InvalidRequest where the connection lacks something, and what the provider raises on opening."""
-        return _provider_type(self.conn_type).make(_values(self.conn_id))
-
-    def asset_uri(self) -> str:
-        """What is read, without what else the connection holds."""
-        return _provider_type(self.conn_type).asset(_values(self.conn_id))
+        """Raises what `provider_for` raises."""
+        return provider_for(self.conn_id)
 
     def test_connection(self) -> tuple[bool, str]:
         """One free call."""
@@ -64,42 +61,64 @@ class _ProviderHook(BaseHook):
             return False, str(error)
 
 
-class LeadCatalogHook(_ProviderHook):
-    """A connection of type `lead_catalog`."""
+@cache
+def __getattr__(name: str) -> type[_ProviderHook]:
+    """`Hook_acme` is the hook of the connection type `acme`; Airflow imports it by the name in provider_info."""
+    if name.startswith("Hook_"):
+        from lead_mining.providers.connections.installed import provider_type
 
-    conn_type = "lead_catalog"
-    hook_name = "Lead catalogue (Parquet or CSV file)"
-
-
-class OdooIapHook(_ProviderHook):
-    """A connection of type `odoo_iap`."""
-
-    conn_type = "odoo_iap"
-    hook_name = "Odoo IAP lead mining (paid)"
-
-
-_HOOKS: dict[str, type[_ProviderHook]] = {hook.conn_type: hook for hook in (LeadCatalogHook, OdooIapHook)}
+        conn_type = name.removeprefix("Hook_")
+        with suppress(LookupError):
+            title = provider_type(conn_type).form["hook-name"]
+            return type(name, (_ProviderHook,), {"conn_type": conn_type, "hook_name": title})
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def provider_for(conn_id: str) -> Provider:
+def provider_for(conn_id: str, crm_conn_id: str | None = None) -> Provider:
     """The provider that an Airflow connection stands for.
 
+    With `crm_conn_id`, its calls keep the limits of the account at the provider, together with all others that are
+    made for that CRM; without, they pass freely. The account is `extra.account`, by default the connection itself.
     Raises InvalidRequest (field `provider_conn_id`) where there is no such connection, it is of another type or lacks
     something, and what the provider raises on opening: CatalogueError, ProviderRejected.
     """
-    return _hook_for(conn_id).get_conn()
+    found, values = _provider_type_of(conn_id)
+    provider = found.make(values)
+    if crm_conn_id is not None:
+        from lead_mining.rate_limits import SharedGate
+
+        account = values.extra.get("account") or conn_id
+        if not isinstance(account, str):
+            raise values.wrong("extra.account must be a text, the same for all connections to the account")
+        provider.gate = SharedGate(partial(crm_connection, crm_conn_id), account, provider.rates)
+    return provider
 
 
 def provider_asset_uri(conn_id: str) -> str:
     """What is read from the provider of an Airflow connection, as an asset's URI. Raises InvalidRequest as above."""
-    return _hook_for(conn_id).asset_uri()
+    found, values = _provider_type_of(conn_id)
+    return found.asset(values)
 
 
-def _hook_for(conn_id: str) -> _ProviderHook:
-    conn_type = _connection(conn_id, "provider_conn_id").conn_type or ""
-    if conn_type not in _HOOKS:
-        raise _wrong(conn_id, f"its type is {conn_type!r}, and the types of lead providers are {', '.join(_HOOKS)}")
-    return _HOOKS[conn_type](conn_id)
+def _provider_type_of(conn_id: str) -> tuple[ProviderType, ConnectionValues]:
+    """What a connection stands for and what it holds; asked of Airflow once, as each time is a call of its API."""
+    from lead_mining.providers.connections.base import ConnectionValues
+    from lead_mining.providers.connections.installed import provider_type
+
+    connection = _connection(conn_id, "provider_conn_id")
+    values = ConnectionValues(
+        conn_id,
+        host=connection.host,
+        port=connection.port,
+        scheme=connection.schema,
+        login=connection.login,
+        password=connection.password,
+        extra=connection.extra_dejson,
+    )
+    try:
+        return provider_type(connection.conn_type or ""), values
+    except LookupError as error:
+        raise values.wrong(str(error)) from error
 
 
 def crm_connection(conn_id: str) -> psycopg.Connection:
@@ -174,24 +193,3 @@ def _connection(conn_id: str, field: str) -> Connection:
 
 def _wrong(conn_id: str, why: str, field: str = "provider_conn_id") -> InvalidRequest:
     return InvalidRequest([FieldProblem(field, conn_id, why)])
-
-
-@cache
-def _provider_type(conn_type: str) -> ProviderType:
-    (named,) = entry_points(group="lead_mining.provider", name=conn_type)
-    return cast("ProviderType", named.load())
-
-
-def _values(conn_id: str) -> ConnectionValues:
-    from lead_mining.providers.connections.base import ConnectionValues
-
-    connection = _connection(conn_id, "provider_conn_id")
-    return ConnectionValues(
-        conn_id,
-        host=connection.host,
-        port=connection.port,
-        scheme=connection.schema,
-        login=connection.login,
-        password=connection.password,
-        extra=connection.extra_dejson,
-    )

@@ -62,8 +62,8 @@ def _collect(step: str, info: ConnectionInfo, crm_conn_id: str, provider: Callab
         collector.add_output_asset(hook, uri=f"{database}/{table}")
 
 
-def odoo_iap_dataset(asset: Asset, _context: Any) -> Dataset:
-    """The OpenLineage dataset of an `odoo-iap://` asset: namespace `odoo-iap://host`, name of the service."""
+def provider_dataset(asset: Asset, _context: Any) -> Dataset:
+    """The OpenLineage dataset of a provider's asset, `odoo-iap://host/service`: the host as namespace, the service."""
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
     parts = urlsplit(asset.uri)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk.observability import stats
 
-from lead_mining.exceptions import ProviderError
+from lead_mining.exceptions import ProviderBusy, ProviderError
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -58,17 +58,23 @@ class _Measured:
         return getattr(self._provider, name)
 
     def fetch(self, query: Query, limit: int, cursor: str | None, exclude: Exclusions) -> Page:
-        stats.incr("lead_mining.provider_calls", tags=self._tags)
         try:
             with stats.timer("lead_mining.provider_call", tags=self._tags):
-                return self._provider.fetch(query, limit, cursor, exclude)
+                page = self._provider.fetch(query, limit, cursor, exclude)
+        except ProviderBusy:
+            stats.incr("lead_mining.provider_waits", tags=self._tags)
+            raise
         except ProviderError as error:
+            stats.incr("lead_mining.provider_calls", tags=self._tags)
             stats.incr(f"lead_mining.provider_errors.{type(error).__name__}", tags=self._tags)
             raise
+        stats.incr("lead_mining.provider_calls", tags=self._tags)
+        return page
 
 
 def measured(provider: Provider, conn_id: str) -> Provider:
-    """The provider of that connection, with its calls counted, timed, and its errors counted by kind."""
+    """The provider of that connection, with its calls counted and timed, its errors counted by kind, and how often a
+    call was put off."""
     return cast("Provider", _Measured(provider, conn_id))
 
 

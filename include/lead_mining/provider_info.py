@@ -6,28 +6,43 @@ The forms are declared, not coded: Airflow 3.2 deprecated the hook methods that 
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from typing import Any
 
-from lead_mining.providers.connections import lead_catalog, odoo_iap
+from lead_mining.providers.connections.base import ProviderType
+from lead_mining.providers.connections.installed import announced, provider_type
 
-_HOOKS = {"lead_catalog": (lead_catalog, "LeadCatalogHook"), "odoo_iap": (odoo_iap, "OdooIapHook")}
+log = logging.getLogger(__name__)
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Entry point `apache_airflow_provider`; the shape is Airflow's provider_info.schema.json."""
+    """Entry point `apache_airflow_provider`; the shape is Airflow's provider_info.schema.json.
+
+    The types of providers are those of all packages; one that cannot be used is left out, and the log says why.
+    """
+    usable = dict(_usable())
     return {
         "package-name": "airflow-lead-mining",
         "name": "Lead mining",
         "description": "Lead mining from data providers into an Odoo CRM.",
         "connection-types": [
-            {"connection-type": name, "hook-class-name": f"lead_mining.hooks.{hook}", **module.PROVIDER.form}
-            for name, (module, hook) in _HOOKS.items()
+            {"connection-type": name, "hook-class-name": f"lead_mining.hooks.Hook_{name}", **found.form}
+            for name, found in usable.items()
         ],
         "asset-uris": [
             {
-                "schemes": ["odoo-iap"],
+                "schemes": [name.replace("_", "-") for name in usable],
                 "handler": None,
-                "to_openlineage_converter": "lead_mining.lineage.odoo_iap_dataset",
+                "to_openlineage_converter": "lead_mining.lineage.provider_dataset",
             }
         ],
     }
+
+
+def _usable() -> Iterator[tuple[str, ProviderType]]:
+    for name in announced():
+        try:
+            yield name, provider_type(name)
+        except LookupError as error:
+            log.warning("a type of lead providers is left out: %s", error)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 from airflow.sdk.observability import stats
 from credit_dags import airflow_connection
 from mail_server import MailServer, SlackServer, running_mail_server, running_slack
@@ -16,7 +18,7 @@ from mined_runs import lose_call
 from paid_catalogue import PaidCatalogue, write_catalogue
 
 from lead_mining import dag_steps, lineage, metrics, pipeline
-from lead_mining.exceptions import ProviderAccessDenied
+from lead_mining.exceptions import ProviderAccessDenied, ProviderBusy
 from lead_mining.providers.base import Page, Provider
 
 PARAMS: dict[str, Any] = {"crm_conn_id": "lead_mining_crm"}
@@ -126,6 +128,49 @@ def test_an_error_of_the_provider_is_counted_by_its_kind_and_raised(
         ("lead_mining.provider_calls", 1, tags),
         ("lead_mining.provider_errors.ProviderAccessDenied", 1, tags),
     ]
+
+
+# -- putting off
+
+
+def extract_busy(
+    plan: dict[str, Any], provider: PaidCatalogue, monkeypatch: pytest.MonkeyPatch, until: datetime
+) -> None:
+    """The step, when the provider may not be called until then."""
+
+    def busy(*_: object) -> Page:
+        raise ProviderBusy("a_provider is not called before then: its limit of calls is used up", until)
+
+    monkeypatch.setattr(provider, "fetch", busy)
+    measured = metrics.measured(provider, "a_provider")
+    dag_steps.do("extract", plan, PARAMS, lambda conn: pipeline.extract(conn, plan["run_id"], measured))
+
+
+def test_a_call_that_is_put_off_frees_its_worker_uses_no_try_and_is_no_error(
+    conn: psycopg.Connection,
+    plan: dict[str, Any],
+    provider: PaidCatalogue,
+    counted: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    until = datetime.now(UTC) + timedelta(hours=1)
+    with pytest.raises(AirflowRescheduleException) as put_off:
+        extract_busy(plan, provider, monkeypatch, until)
+    assert put_off.value.reschedule_date == until
+    assert counted == [("lead_mining.provider_waits", 1, {"provider": "a_provider"})]
+    states = conn.execute("SELECT state, charged FROM lead_mining.provider_call").fetchall()
+    assert states == [("not_charged", 0)]
+    monkeypatch.undo()
+    assert pipeline.extract(conn, plan["run_id"], provider)["candidates"] == 4
+
+
+def test_a_run_is_not_put_off_for_ever(
+    conn: psycopg.Connection, plan: dict[str, Any], provider: PaidCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(AirflowRescheduleException):
+        extract_busy(plan, provider, monkeypatch, datetime.now(UTC) + timedelta(hours=23))
+    with pytest.raises(AirflowFailException, match=r"its limit of calls is used up, a day and more after the run's"):
+        extract_busy(plan, provider, monkeypatch, datetime.now(UTC) + timedelta(hours=25))
 
 
 def test_lineage_that_cannot_be_reported_fails_nothing(

@@ -17,9 +17,9 @@ import pytest
 from airflow.sdk import BaseHook, Connection
 
 from lead_mining.exceptions import CatalogueError, InvalidRequest, ProviderRejected
-from lead_mining.hooks import LeadCatalogHook, OdooIapHook, crm_connection, provider_for
+from lead_mining.hooks import Hook_lead_catalog, Hook_odoo_iap, crm_connection, provider_for
 from lead_mining.provider_info import get_provider_info
-from lead_mining.providers.base import Company
+from lead_mining.providers.base import Company, Gate
 from lead_mining.providers.lead_catalog import LeadCatalog
 from lead_mining.providers.odoo_iap import OdooIap
 
@@ -89,7 +89,11 @@ def test_a_connection_may_be_a_uri(monkeypatch: pytest.MonkeyPatch, uri: str, ur
 @pytest.mark.parametrize(
     ("fields", "needs"),
     [
-        ({"conn_type": "http"}, "its type is 'http', and the types of lead providers are lead_catalog, odoo_iap"),
+        (
+            {"conn_type": "http"},
+            "its type is 'http', and the types of lead providers are apollo, lead_catalog, odoo_iap",
+        ),
+        ({}, "its type is '', and the types of lead providers are "),
         ({"conn_type": "lead_catalog"}, "extra.path"),
         ({"conn_type": "lead_catalog", "extra": {"path": 5}}, "extra.path"),
         ({"conn_type": "lead_catalog", "extra": {"path": "/x.csv", "columns": "{"}}, "extra.columns is not JSON"),
@@ -148,14 +152,48 @@ def test_the_crm_connection_must_be_postgres(connect: Connect) -> None:
         crm_connection(connect("a_crm", conn_type="mysql", host="db"))
 
 
+# -- the gate --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("extra", "account"), [({}, "a_provider"), ({"account": "ours"}, "ours")])
+def test_only_for_a_crm_are_the_limits_of_the_account_kept(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, extra: dict[str, str], account: str
+) -> None:
+    made = []
+    monkeypatch.setattr("lead_mining.rate_limits.SharedGate", lambda *given: made.append(given) or Gate())
+    conn_id = connect(conn_type="odoo_iap", host="https://iap.test", password=TOKEN, extra={"dbuuid": "db"} | extra)
+    provider_for(conn_id)
+    assert made == []
+    provider = provider_for(conn_id, "a_crm")
+    ((to_the_crm, *given),) = made
+    assert (to_the_crm.func, to_the_crm.args) == (crm_connection, ("a_crm",))
+    assert given == [account, provider.rates]
+
+
+def test_an_account_must_be_a_text(connect: Connect) -> None:
+    conn_id = connect(
+        conn_type="odoo_iap", host="https://iap.test", password=TOKEN, extra={"dbuuid": "db", "account": ["x"]}
+    )
+    with pytest.raises(InvalidRequest, match=r"a_provider.*extra\.account must be a text"):
+        provider_for(conn_id, "a_crm")
+
+
+def test_a_connection_is_asked_for_once(connect: Connect, catalogue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    conn_id = connect(conn_type="lead_catalog", extra={"path": catalogue, "columns": COLUMNS})
+    asked, ask = [], BaseHook.get_connection
+    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(lambda name: asked.append(name) or ask(name)))
+    provider_for(conn_id, "a_crm")
+    assert asked == [conn_id]
+
+
 # -- the test button -------------------------------------------------------------------------------------------------
 
 
 def test_testing_a_catalogue_counts_it(connect: Connect, catalogue: str) -> None:
     good = connect(conn_type="lead_catalog", extra={"path": catalogue, "columns": COLUMNS})
-    assert LeadCatalogHook(good).test_connection() == (True, "The catalogue holds 2 companies")
+    assert Hook_lead_catalog(good).test_connection() == (True, "The catalogue holds 2 companies")
     bad = connect(conn_type="lead_catalog", extra={"path": catalogue, "columns": {"name": "Name"}})
-    ok, message = LeadCatalogHook(bad).test_connection()
+    ok, message = Hook_lead_catalog(bad).test_connection()
     assert not ok
     assert "no column Name (for name); it has firm, web" in message
 
@@ -170,7 +208,7 @@ def test_testing_odoo_iap_neither_buys_nor_shows_the_token(connect: Connect, mon
     client = httpx.Client(transport=httpx.MockTransport(respond))
     monkeypatch.setattr("lead_mining.providers.odoo_iap.new_client", lambda: client)
     conn_id = connect(conn_type="odoo_iap", host="https://iap.test", password=TOKEN, extra={"dbuuid": "db"})
-    ok, message = OdooIapHook(conn_id).test_connection()
+    ok, message = Hook_odoo_iap(conn_id).test_connection()
     assert ok
     assert "HTTP 404" in message
     assert [(request.method, str(request.url)) for request in seen] == [("HEAD", "https://iap.test/")]
@@ -179,7 +217,7 @@ def test_testing_odoo_iap_neither_buys_nor_shows_the_token(connect: Connect, mon
 
 def test_testing_odoo_iap_that_is_not_there(connect: Connect) -> None:
     conn_id = connect(conn_type="odoo_iap", host="http://127.0.0.1:9", password=TOKEN, extra={"dbuuid": "db"})
-    ok, message = OdooIapHook(conn_id).test_connection()
+    ok, message = Hook_odoo_iap(conn_id).test_connection()
     assert not ok
     assert "http://127.0.0.1:9/ does not answer" in message
 
@@ -204,7 +242,7 @@ def test_airflow_finds_both_connection_types_and_their_fields() -> None:
     from airflow.providers_manager import ProvidersManager
     from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
-    for hook in (LeadCatalogHook, OdooIapHook):
+    for hook in (Hook_lead_catalog, Hook_odoo_iap):
         info = ProvidersManagerTaskRuntime().hooks[hook.conn_type]
         assert info is not None
         assert (info.hook_name, info.connection_id_attribute_name) == (hook.hook_name, "conn_id")
@@ -221,8 +259,28 @@ def test_airflow_finds_both_connection_types_and_their_fields() -> None:
     assert "host" in manager.field_behaviours["lead_catalog"]["hidden_fields"]
 
 
+def test_a_type_that_cannot_be_used_is_left_out_and_keeps_airflow_running(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("lead_mining.provider_info.announced", lambda: ["broken", "odoo_iap"])
+    types = [each["connection-type"] for each in get_provider_info()["connection-types"]]
+    assert types == ["odoo_iap"]
+    assert "a type of lead providers is left out: its type is 'broken'" in caplog.text
+
+
+def test_only_types_that_are_there_have_a_hook() -> None:
+    import lead_mining.hooks
+
+    with pytest.raises(AttributeError, match="has no attribute 'Hook_nothing'"):
+        lead_mining.hooks.Hook_nothing  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'provider_four'"):
+        lead_mining.hooks.provider_four  # noqa: B018
+
+
 def test_the_form_names_real_fields() -> None:
-    (catalogue, _) = get_provider_info()["connection-types"]
+    (catalogue,) = [
+        each for each in get_provider_info()["connection-types"] if each["connection-type"] == "lead_catalog"
+    ]
     example = json.loads(catalogue["conn-fields"]["columns"]["description"].split("e.g. ")[1].split(". ")[0])
     assert set(example) <= set(Company.model_fields)
 

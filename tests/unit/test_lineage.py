@@ -46,10 +46,12 @@ def test_an_unknown_provider_has_no_name(monkeypatch: pytest.MonkeyPatch) -> Non
         provider_asset_uri("a_provider")
 
 
-def test_odoos_service_is_a_dataset_of_its_host() -> None:
-    dataset = lineage.odoo_iap_dataset(Asset(uri="odoo-iap://127.0.0.1:8069/lead_mining_request"), None)
+def test_a_service_is_a_dataset_of_its_host() -> None:
+    dataset = lineage.provider_dataset(Asset(uri="odoo-iap://127.0.0.1:8069/lead_mining_request"), None)
     assert (dataset.namespace, dataset.name) == ("odoo-iap://127.0.0.1:8069", "lead_mining_request")
-    assert get_provider_info()["asset-uris"][0]["to_openlineage_converter"] == "lead_mining.lineage.odoo_iap_dataset"
+    (uris,) = get_provider_info()["asset-uris"]
+    assert "odoo-iap" in uris["schemes"]
+    assert uris["to_openlineage_converter"] == "lead_mining.lineage.provider_dataset"
 
 
 def test_where_nobody_reads_lineage_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

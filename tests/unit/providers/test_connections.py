@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib.metadata import entry_points
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from lead_mining.exceptions import InvalidRequest, LeadMiningError
+from lead_mining.providers.connections import installed
 from lead_mining.providers.connections.base import ConnectionValues, ProviderType
 
 TYPES = {entry.name: entry for entry in entry_points(group="lead_mining.provider")}
@@ -67,3 +69,40 @@ def test_a_connection_shows_no_secret() -> None:
     assert TOKEN not in repr(connection) + str(error)
     assert isinstance(error, InvalidRequest)
     assert str(error) == "Not valid:\n  - provider_conn_id: 'a_provider' is not allowed; it needs more"
+
+
+@pytest.fixture
+def announce(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Lets packages announce types: `name=[value, ...]`."""
+
+    def entries(**named: list[str]) -> None:
+        found = [EntryPoint(name, value, installed.GROUP) for name, values in named.items() for value in values]
+        monkeypatch.setattr(installed, "entry_points", lambda group: found)
+
+    installed.announced.cache_clear()
+    installed.provider_type.cache_clear()
+    yield entries
+    installed.announced.cache_clear()
+    installed.provider_type.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (["no_such_module:PROVIDER"], "cannot be loaded from the module no_such_module (ModuleNotFoundError: "),
+        (["json:PROVIDER"], "cannot be loaded from the module json (AttributeError: "),
+        (["json:dumps"], "is a function: json:dumps must name a "),
+        (["json:dumps", "csv:reader"], "is announced by the module csv and the module json: uninstall all but one"),
+    ],
+)
+def test_a_type_that_cannot_be_used_says_why(announce: Callable[..., None], values: list[str], why: str) -> None:
+    announce(acme=values)
+    with pytest.raises(LookupError, match="its type 'acme' ") as caught:
+        installed.provider_type("acme")
+    assert why in str(caught.value)
+
+
+def test_an_unknown_type_is_told_which_there_are(announce: Callable[..., None]) -> None:
+    announce(zeta=["json:dumps"], acme=["json:dumps"])
+    with pytest.raises(LookupError, match="its type is 'other', and the types of lead providers are acme, zeta"):
+        installed.provider_type("other")
