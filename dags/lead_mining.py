@@ -69,10 +69,9 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, Param, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from lead_mining.dag_steps import ask_for_approval, do, load_what_was_bought, released
+from lead_mining.dag_steps import ask_for_approval, do, load_what_was_bought, providers_of, released
 from lead_mining.deadlines import run_deadline
-from lead_mining.hooks import crm_connection, crm_session, provider_asset_uri, provider_for
-from lead_mining.metrics import measured
+from lead_mining.hooks import crm_connection, crm_session
 from lead_mining.notifiers import LowCreditsNotifier
 from lead_mining.request import dag_params
 
@@ -122,14 +121,13 @@ with DAG(
         from lead_mining import candidates, pipeline
 
         approved_by = approval and (approval["responded_by_user"] or {}).get("name", "unknown")
-        conn_id, crm_conn_id = params["provider_conn_id"], params["crm_conn_id"]
 
         def buy(connection: psycopg.Connection) -> dict[str, Any]:
-            provider = measured(provider_for(conn_id), conn_id)
-            again = partial(crm_connection, crm_conn_id)
+            (provider,) = providers_of(params).values()
+            again = partial(crm_connection, params["crm_conn_id"])
             return pipeline.extract(connection, plan["run_id"], provider, approved_by, reconnect=again)
 
-        bought = do("extract", plan, params, buy, partial(provider_asset_uri, conn_id))
+        bought = do("extract", plan, params, buy)
         return [asdict(part) for part in candidates.in_parts(bought["candidates"])]
 
     @task(multiple_outputs=False, on_success_callback=LowCreditsNotifier())

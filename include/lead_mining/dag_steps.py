@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from airflow.sdk.exceptions import (
 
 from lead_mining import lineage, links, metrics
 from lead_mining.exceptions import ProviderBusy
-from lead_mining.hooks import crm_session, data_docs_folder
+from lead_mining.hooks import crm_session, data_docs_folder, provider_conn_ids, provider_for
 from lead_mining.notifiers import page_url, recipients, tell
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from lead_mining.candidates import Part
     from lead_mining.messages import Message
+    from lead_mining.providers.base import Provider
     from lead_mining.runs import Run, StepResult
     from lead_mining.summary import RunSummary
 
@@ -96,17 +97,25 @@ def ask_for_approval(plan: dict[str, Any], ti: Any) -> dict[str, Any]:
     raise DownstreamTasksSkipped(tasks=["approve_cost"])  # type: ignore[no-untyped-call]
 
 
+def providers_of(params: Mapping[str, Any]) -> dict[str, Provider]:
+    """The run's providers by connection, in order: measured, and within the limits of their accounts.
+
+    Raises what `provider_for` raises.
+    """
+    crm = params["crm_conn_id"]
+    return {conn_id: metrics.measured(provider_for(conn_id, crm), conn_id) for conn_id in provider_conn_ids(params)}
+
+
 def do(
     step: str,
     plan: dict[str, Any],
     params: dict[str, Any],
     work: Callable[[Connection], StepResult],
-    provider: Callable[[], str] | None = None,
     part: Part | None = None,
 ) -> StepResult:
     """Do a step of the run, or a part of it, tell of it in a line of the log, and count it if it was not done before.
 
-    `provider`: gives the URI of what the step reads from the provider, for lineage.
+    Raises AirflowRescheduleException where a provider may not be called yet.
     """
     from lead_mining import runs, story
 
@@ -124,7 +133,7 @@ def do(
         log.info("%s: %s%s", number, "done before: " if before.done else "", story.told(step, result))
         if not before.done:
             metrics.count_step(connection, run_id, step, result, part)
-        lineage.report(step, connection, params["crm_conn_id"], provider)
+        lineage.report(step, connection, params)
     return result
 
 

@@ -6,11 +6,11 @@ DAG files import it, so it imports nothing heavy at its top.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
@@ -72,6 +72,11 @@ def __getattr__(name: str) -> type[_ProviderHook]:
             title = provider_type(conn_type).form["hook-name"]
             return type(name, (_ProviderHook,), {"conn_type": conn_type, "hook_name": title})
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def provider_conn_ids(params: Mapping[str, Any]) -> list[str]:
+    """The connections that a run with these params asks, in order; older runs name but one."""
+    return [params["provider_conn_id"], *params.get("then_provider_conn_ids", ())]
 
 
 def provider_for(conn_id: str, crm_conn_id: str | None = None) -> Provider:

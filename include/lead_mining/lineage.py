@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from airflow.sdk import plugins_manager
+
+from lead_mining.hooks import provider_asset_uri, provider_conn_ids
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
@@ -35,28 +37,29 @@ _TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "load_leads": ((_CANDIDATES,), (_LEADS, "public/mail_message", "lead_mining/provenance", _LEDGER)),
     "write_enrichment_notes": ((_CANDIDATES, _LEADS), ("public/mail_message",)),
 }
-"""By step, which tables it reads and writes, as schema/table."""
+"""By step, which tables it reads and writes, as schema/table; `extract` reads from providers, too."""
 
 
-def report(step: str, conn: Connection, crm_conn_id: str, provider: Callable[[], str] | None = None) -> None:
-    """Report what a step reads and writes. `provider`: gives the URI of what is read from the provider."""
+def report(step: str, conn: Connection, params: Mapping[str, Any]) -> None:
+    """Report what a step of a run with these params reads and writes."""
     if not plugins_manager.get_hook_lineage_readers_plugins():  # a collector would take a tenth of a second to be made
         return
     try:
-        _collect(step, conn.info, crm_conn_id, provider)
+        _collect(step, conn.info, params)
     except Exception as error:  # the step's work is done
         log.warning("what %s read and wrote could not be reported (%s: %s)", step, type(error).__name__, error)
 
 
-def _collect(step: str, info: ConnectionInfo, crm_conn_id: str, provider: Callable[[], str] | None) -> None:
+def _collect(step: str, info: ConnectionInfo, params: Mapping[str, Any]) -> None:
     from airflow.providers.postgres.hooks.postgres import PostgresHook
     from airflow.sdk.lineage import get_hook_lineage_collector
 
-    collector, hook = get_hook_lineage_collector(), PostgresHook(postgres_conn_id=crm_conn_id)
+    collector, hook = get_hook_lineage_collector(), PostgresHook(postgres_conn_id=params["crm_conn_id"])
     host = "localhost" if info.host.startswith("/") or not info.host else info.host
     database = f"postgres://{host}:{info.port}/{quote(info.dbname, safe='')}"
+    providers = map(provider_asset_uri, provider_conn_ids(params)) if step == "extract" else ()
     reads, writes = _TABLES[step]
-    for uri in (*([provider()] if provider else []), *(f"{database}/{table}" for table in reads)):
+    for uri in (*providers, *(f"{database}/{table}" for table in reads)):
         collector.add_input_asset(hook, uri=uri)
     for table in writes:
         collector.add_output_asset(hook, uri=f"{database}/{table}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,8 @@ from paid_catalogue import PaidCatalogue, write_catalogue
 
 from lead_mining import dag_steps, lineage, metrics, pipeline
 from lead_mining.exceptions import ProviderAccessDenied, ProviderBusy
-from lead_mining.providers.base import Page, Provider
+from lead_mining.providers.base import Exclusions, Page, Provider, Query
+from lead_mining.rate_limits import SharedGate
 
 PARAMS: dict[str, Any] = {"crm_conn_id": "lead_mining_crm"}
 REQUEST: dict[str, Any] = {"countries": ["DE"], "lead_number": 4, "notify": ["boss@example.com", "#sales"]}
@@ -130,6 +132,21 @@ def test_an_error_of_the_provider_is_counted_by_its_kind_and_raised(
     ]
 
 
+def test_the_providers_of_a_run_are_those_of_its_params_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted: list[Any]
+) -> None:
+    write_catalogue(tmp_path / "companies.csv", 4)
+    for name in ("A", "B"):
+        extra = {"path": str(tmp_path / "companies.csv")}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps({"conn_type": "lead_catalog", "extra": extra}))
+    assert list(dag_steps.providers_of(PARAMS | {"provider_conn_id": "b"})) == ["b"]
+    found = dag_steps.providers_of(PARAMS | {"provider_conn_id": "b", "then_provider_conn_ids": ["a"]})
+    assert list(found) == ["b", "a"]
+    assert {type(provider.gate) for provider in found.values()} == {SharedGate}
+    assert len(found["a"].fetch(Query(countries=("DE",)), 4, None, Exclusions()).records) == 4
+    assert counted == [("lead_mining.provider_calls", 1, {"provider": "a"})]
+
+
 # -- putting off
 
 
@@ -176,14 +193,11 @@ def test_a_run_is_not_put_off_for_ever(
 def test_lineage_that_cannot_be_reported_fails_nothing(
     plan: dict[str, Any], provider: PaidCatalogue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def unknown() -> str:
-        raise LookupError("no such connection")
-
     monkeypatch.setattr(lineage.plugins_manager, "get_hook_lineage_readers_plugins", lambda: ["a reader"])
-    run_id = plan["run_id"]
-    done = dag_steps.do("extract", plan, PARAMS, lambda conn: pipeline.extract(conn, run_id, provider), unknown)
+    params, run_id = PARAMS | {"provider_conn_id": "nowhere"}, plan["run_id"]
+    done = dag_steps.do("extract", plan, params, lambda conn: pipeline.extract(conn, run_id, provider))
     assert done["candidates"] == 4
-    assert "what extract read and wrote could not be reported (LookupError: no such connection)" in caplog.text
+    assert "what extract read and wrote could not be reported (InvalidRequest: " in caplog.text
 
 
 # -- telling

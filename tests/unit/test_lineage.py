@@ -61,7 +61,7 @@ def test_where_nobody_reads_lineage_nothing_is_done(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(lineage, "_collect", refuse)
     conn: Any = SimpleNamespace(info=None)
     monkeypatch.setattr(lineage.plugins_manager, "get_hook_lineage_readers_plugins", list)
-    lineage.report("validate", conn, "lead_mining_crm")
+    lineage.report("validate", conn, {})
 
 
 def test_addresses_are_masked_wherever_they_stand() -> None:
