@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+import contract_table
 import fault_table
 import parity_table
 import pytest
@@ -36,15 +37,22 @@ def postgres_server() -> Iterator[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What the tests of `integration/odoo` and `integration/faults` found. Here, as only the process that prints hears it."""
-    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    """What tests of `integration` noted to be shown as tables. Here, as only the process that prints hears it."""
     found: dict[str, list[Any]] = defaultdict(list)
-    for report in reports:
-        for name, value in getattr(report, "user_properties", ()):
-            found[name].append(value)
+    contract = []
+    for outcome in ("passed", "failed", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "contract":
+                    contract.append((*json.loads(value), outcome))
+                elif outcome != "skipped":
+                    found[name].append(value)
     if parity := [line for value in found["parity"] for line in json.loads(value)]:
         terminalreporter.section("compared with recordings of Odoo 17")
         terminalreporter.write(parity_table.render(parity))
     if faults := [json.loads(value) for value in found["fault"]]:
         terminalreporter.section("faults")
         terminalreporter.write(fault_table.render(faults))
+    if contract:
+        terminalreporter.section("providers and their contract")
+        terminalreporter.write(contract_table.render(contract))

@@ -1,0 +1,34 @@
+"""The table that the contract's tests print: provider by case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from io import StringIO
+
+import pytest
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+SHOWN = {"passed": "yes", "failed": "NO", "skipped": "-"}
+
+
+def note_case(request: pytest.FixtureRequest, provider: str) -> None:
+    """Let the report of this test say of which provider and case it is."""
+    node = request.node
+    others = [str(value) for name, value in node.callspec.params.items() if name != "stage"]
+    case = " ".join([node.originalname.removeprefix("test_").replace("_", " "), *others])
+    node.user_properties.append(("contract", json.dumps([provider, case])))
+
+
+def render(found: Iterable[tuple[str, str, str]]) -> str:
+    """`found`: provider, case and outcome, as pytest calls it."""
+    cells = {(case, provider): SHOWN[outcome] for provider, case, outcome in found}
+    providers = sorted({provider for _, provider in cells})
+    table = Table("case", *providers, box=SIMPLE)
+    for case in dict.fromkeys(case for case, _ in cells):
+        table.add_row(case, *(cells.get((case, provider), "") for provider in providers))
+    text = StringIO()
+    Console(file=text, width=140, color_system=None, markup=False, highlight=False).print(table)
+    return text.getvalue()
