@@ -56,3 +56,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if contract:
         terminalreporter.section("providers and their contract")
         terminalreporter.write(contract_table.render(contract))
+    if same_leads := [json.loads(value) for value in found["same leads"]]:
+        terminalreporter.section("the same leads through every provider")
+        terminalreporter.write(contract_table.render_same_leads(same_leads))

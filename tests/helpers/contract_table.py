@@ -1,4 +1,4 @@
-"""The table that the contract's tests print: provider by case."""
+"""The tables that the providers' tests print: provider by case, and what the same leads cost at each."""
 
 from __future__ import annotations
 
@@ -29,6 +29,20 @@ def render(found: Iterable[tuple[str, str, str]]) -> str:
     table = Table("case", *providers, box=SIMPLE)
     for case in dict.fromkeys(case for case, _ in cells):
         table.add_row(case, *(cells.get((case, provider), "") for provider in providers))
+    return _printed(table)
+
+
+def render_same_leads(lines: Iterable[list[object]]) -> str:
+    """`lines`: what was asked for, provider, leads, contacts, our credits, its credits, paid calls."""
+    table = Table("asked for", "provider", box=SIMPLE)
+    for title in ("leads", "contacts", "our credits", "charged by it", "paid calls"):
+        table.add_column(title, justify="right")
+    for line in sorted(lines, key=lambda line: line[:2]):
+        table.add_row(*map(str, line))
+    return _printed(table)
+
+
+def _printed(table: Table) -> str:
     text = StringIO()
     Console(file=text, width=140, color_system=None, markup=False, highlight=False).print(table)
     return text.getvalue()

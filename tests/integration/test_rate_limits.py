@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,6 +23,7 @@ from simulated_time import SimulatedTime
 from lead_mining.exceptions import ProviderBusy, ProviderUnavailable
 from lead_mining.providers.base import Gate, Rate
 from lead_mining.rate_limits import MOST_WAIT, SharedGate
+from provider_simulator.testing import Simulator
 
 TEN_A_MINUTE = {"search": (Rate(10, 60),)}
 
@@ -102,6 +105,54 @@ def test_four_workers_never_exceed_ten_a_minute_and_use_nine_tenths_of_it(dsn: s
     assert len(pauses) == 1
     began, ended = pauses[0]
     assert not [at for at in arrivals if began < at < ended - 0.001], "called in a pause that was asked for"
+
+
+_WORKER = """
+import sys, time, psycopg
+from lead_mining.providers.base import Exclusions, Query, Rate
+from lead_mining.providers.odoo_iap import OdooIap
+from lead_mining.rate_limits import SharedGate
+
+dsn, url = sys.argv[1:]
+provider = OdooIap(url, "a-token", "db")
+provider.fetch(Query(("US",)), 1, None, Exclusions())
+rates = {"search": [Rate(10, 2)]}
+provider.gate = SharedGate(lambda: psycopg.connect(dsn, autocommit=True), "an_account", rates)
+print("ready", flush=True)
+sys.stdin.readline()
+end = time.monotonic() + 10
+while time.monotonic() < end:
+    provider.fetch(Query(("US",)), 1, None, Exclusions())
+"""
+
+
+def test_four_processes_never_exceed_a_real_limit(
+    dsn: str, simulator: Simulator, record_property: Callable[[str, object], None]
+) -> None:
+    """Ten calls in 2 s, for 10 s: five minutes of ten a minute, thirty times as fast. How much is used depends on what
+    else the machine does; the test in simulated time holds that."""
+    command = [sys.executable, "-c", _WORKER, dsn, simulator.url]
+    with ExitStack() as processes:
+        workers = [
+            processes.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            for _ in range(4)
+        ]
+        for worker in workers:
+            assert worker.stdout
+            assert worker.stdout.readline() == "ready\n"
+        simulator.clear_limits()
+        simulator.limit("odoo_iap", "search", 10, 2)
+        for worker in workers:
+            assert worker.stdin
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+        assert [worker.wait(timeout=60) for worker in workers] == [0, 0, 0, 0]
+    arrivals = simulator.arrivals("a-token", "odoo_iap", "search")
+    simulator.clear_limits()
+    assert not [arrival for arrival in arrivals if arrival["refused"]]
+    in_time = [arrival for arrival in arrivals if arrival["at"] < arrivals[0]["at"] + 10]
+    record_property("rate limit", f"{len(in_time)} of 50 calls made in five windows by four processes, none refused")
+    assert len(in_time) >= 35
 
 
 def test_several_windows_hold_at_once(world: World) -> None:

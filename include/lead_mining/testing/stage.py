@@ -140,17 +140,19 @@ def _take(provider: Provider, page: Page, bought: Bought) -> None:
 
 
 class Known(Exclusions):
-    """Companies that are known by their domains."""
+    """Companies that are known."""
 
-    def __init__(self, domains: Collection[str]) -> None:
-        self._domains = frozenset(domains)
+    def __init__(self, companies: Collection[Company]) -> None:
+        self._companies = list(companies)
+        self._ids = {company.reveal_id for company in companies} - {None}
+        self._domains = {company.domain for company in companies} - {None}
 
     def known(self, companies: Sequence[Identity]) -> list[bool]:
-        return [domain in self._domains for _, domain in companies]
+        return [reveal_id in self._ids or domain in self._domains for reveal_id, domain in companies]
 
     def listed(self, countries: Collection[str], most: int) -> list[Identity]:
-        found: list[Identity] = [(None, domain) for domain in sorted(self._domains)]
-        return found[:most]
+        found = [c for c in self._companies if c.country_code is None or c.country_code in countries]
+        return [(company.reveal_id, company.domain) for company in found[:most]]
 
 
 class GateSpy(Gate):
