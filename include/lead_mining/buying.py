@@ -8,66 +8,80 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC
 from typing import Literal
 
 from psycopg import Connection
 
-from lead_mining import candidates, provider_calls, runs
+from lead_mining import provider_calls, runs
 from lead_mining.credits import accounts, run_holds
 from lead_mining.exceptions import LedgerError, ProviderCreditsExhausted, ProviderOutcomeUnknown
+from lead_mining.progress import progress
 from lead_mining.provider_calls import Call
-from lead_mining.providers.base import Exclusions, Provider
+from lead_mining.providers.base import Exclusions, Provider, Query
 from lead_mining.runs import Run
-from lead_mining.waves import Reconnect, known_balance, make_calls
+from lead_mining.sources import Source
+from lead_mining.waves import Reconnect, Wave, known_balance, make_calls
 
 log = logging.getLogger(__name__)
+
+
+ENOUGH = "enough"
+NO_CREDITS_THERE = "the provider's account has no credits left"
 
 
 def buy(
     conn: Connection,
     run: Run,
-    provider: Provider,
+    source: Source,
     exclude: Exclusions,
     net_new: Callable[[], int],
     reconnect: Reconnect | None = None,
 ) -> str:
     """Buy pages until there are enough net-new companies, nothing new comes, or the run's most is charged; which.
 
-    `net_new`: how many of the companies bought so far would be loaded; asked when there would be enough if all were,
-    and only where more can be paid. Raises ProviderOutcomeUnknown where an earlier call may have been charged and its
-    answer is lost, and ProviderError of every kind; ProviderCreditsExhausted only where no page was bought before.
+    What was bought in part is bought whole, even if there are companies enough. `net_new`: how many of the companies
+    bought so far would be loaded; asked when there would be enough if all were, and only where more can be paid. No
+    call of the run may be unsettled. Raises ProviderError of every kind; ProviderCreditsExhausted only where no page
+    was bought before.
     """
-    _settle_by_balance(conn, run, provider)
-    cost_of_one = run.mining_request.cost_of(1).total
+    query, provider = run.mining_request.query(), source.provider
     most = run.max_cost - provider_calls.lost_by_run(conn, run.id)
     wanted = run.lead_number  # companies, to have so many net-new ones
-    so_far = candidates.progress(conn, run.id)
+    so_far = progress(conn, run.id, provider=source.conn_id)
     while so_far.more:
-        payable = (most - so_far.charged) // cost_of_one
-        if so_far.companies >= wanted and payable > 0:
+        left, cursor = most - so_far.charged, so_far.next_cursor
+        if so_far.companies >= wanted and not so_far.unfinished and provider.most(query, 1, cursor) <= left:
             wanted = so_far.companies + max(run.lead_number - net_new(), 0)
-        asks = _asks(min(wanted - so_far.companies, payable), provider)
+        missing = max(wanted - so_far.companies, 1 if so_far.unfinished else 0)
+        asks = _asks(payable(provider, query, missing, cursor, left), provider)
         if not asks:
-            return "enough" if so_far.companies >= wanted else "the most it may cost is charged"
+            return ENOUGH if not missing else "the most it may cost is charged"
+        wave = Wave(source, asks[:1] if so_far.unfinished else asks, cursor)
         try:
-            make_calls(conn, run, provider, exclude, so_far, asks, reconnect)
+            make_calls(conn, run, wave, exclude, so_far, reconnect)
         except ProviderCreditsExhausted:
-            if candidates.progress(conn, run.id, so_far).pages:  # what is paid for is loaded
-                return "the provider's account has no credits left"
+            if progress(conn, run.id, so_far).pages:  # what is paid for is loaded
+                return NO_CREDITS_THERE
             raise
-        so_far = candidates.progress(conn, run.id, so_far)
+        so_far = progress(conn, run.id, so_far)
     return "the provider has no more"
 
 
+def payable(provider: Provider, query: Query, companies: int, cursor: str | None, credits: int) -> int:
+    """So many of the companies wanted, of one wave at most, as surely cost no more than the credits."""
+    most = min(companies, provider.page_size * provider.calls_at_once)
+    return bisect_right(range(1, most + 1), credits, key=lambda number: provider.most(query, number, cursor))
+
+
 def _asks(companies: int, provider: Provider) -> list[int]:
-    """How many companies each call of the next wave asks for; none where none is wanted."""
-    calls = [min(companies - first, provider.page_size) for first in range(0, companies, provider.page_size)]
-    return calls[: provider.calls_at_once]
+    """How many companies each call of a wave asks for; none where none is wanted."""
+    return [min(companies - first, provider.page_size) for first in range(0, companies, provider.page_size)]
 
 
-def _settle_by_balance(conn: Connection, run: Run, provider: Provider) -> None:
+def settle_by_balance(conn: Connection, run: Run, sources: Sequence[Source]) -> None:
     """Find out what came of the calls of a wave whose answers were lost.
 
     Raises ProviderOutcomeUnknown where that cannot be known: then no wave begins.
@@ -84,7 +98,9 @@ def _settle_by_balance(conn: Connection, run: Run, provider: Provider) -> None:
         wait = (until - provider_calls.clock(conn)).total_seconds()
         log.info("waiting %.0f s: the provider may still be at work on call %s, whose answer was lost", wait, numbers)
         time.sleep(max(wait, 0))
-    balance, expected = known_balance(provider), provider_calls.balance_if_not_charged(conn, calls)
+    asked = next((source.provider for source in sources if source.conn_id == calls[0].provider), None)
+    balance = known_balance(asked) if asked else None
+    expected = provider_calls.balance_if_not_charged(conn, calls)
     if balance is None or balance != expected:
         raise ProviderOutcomeUnknown(_to_settle(run, calls, balance, expected))
     with conn.transaction():

@@ -79,61 +79,6 @@ class Rejection:
     record: Any = None
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far extraction has come: pages stored and the number of the last, the last candidate's position, how many
-    different companies there are, credits charged by the provider, where to go on, and whether every page said that
-    there is more, and had a company that those before had not."""
-
-    pages: int = 0
-    last_page: int = 0
-    last_position: int = 0
-    companies: int = 0
-    charged: int = 0
-    next_cursor: str | None = None
-    more: bool = True
-
-
-_SEEN: LiteralString = """
-WITH new AS (
-    INSERT INTO seen_company (company, page_number)
-    SELECT hashtextextended(coalesce(company->>'reveal_id', company->>'domain', position::text), 0), min(page_number)
-    FROM lead_mining.candidate WHERE run_id = %s AND position > %s GROUP BY 1
-    ON CONFLICT DO NOTHING RETURNING page_number
-)
-SELECT count(*), count(DISTINCT page_number) FROM new
-"""
-
-
-def progress(conn: Connection, run_id: int, so_far: Progress | None = None) -> Progress:
-    """What is stored of the run, by whomever. `so_far`: what this session was told last; only what came since is read.
-
-    Which companies were seen is kept in a temporary table: they may be millions.
-    """
-    if so_far is None:
-        so_far = Progress()
-        conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS seen_company (company bigint PRIMARY KEY, page_number int)")
-        conn.execute("TRUNCATE seen_company")
-    pages, last_page, charged_since, cursors, last_position = conn.execute(
-        "SELECT count(*), max(page_number), sum(charged)::bigint, array_agg(next_cursor ORDER BY page_number),"
-        " (SELECT max(position) FROM lead_mining.candidate WHERE run_id = %(run_id)s)"
-        " FROM lead_mining.raw_page WHERE run_id = %(run_id)s AND page_number > %(last_page)s",
-        {"run_id": run_id, "last_page": so_far.last_page},
-    ).fetchone() or (0, 0, 0, None, 0)
-    if not pages:
-        return so_far
-    new, with_new = conn.execute(_SEEN, [run_id, so_far.last_position], prepare=False).fetchone() or (0, 0)
-    return Progress(
-        so_far.pages + pages,
-        last_page,
-        last_position or 0,
-        so_far.companies + new,
-        so_far.charged + charged_since,
-        cursors[-1],
-        so_far.more and None not in cursors and with_new == pages,
-    )
-
-
 def extracted(conn: Connection, run_id: int) -> dict[str, int]:
     """What the run's extraction came to: pages, candidates, and credits that the provider charged."""
     pages, stored = conn.execute(
@@ -160,13 +105,32 @@ def store_page(
     page: Page,
     companies: Sequence[Company],
     positions: Iterable[int] | None = None,
+    provider: str | None = None,
+    contacts_through: int | None = None,
 ) -> None:
-    """Store one answer, as received, and the companies read from it; by default behind all others of the run."""
+    """Store one answer, as received, and the companies read from it; by default behind all others of the run.
+
+    `provider`: the connection, where it is not the run's first. `contacts_through`: the last position of the companies
+    whose contacts alone were asked for.
+    """
     conn.execute(
-        "INSERT INTO lead_mining.raw_page (run_id, page_number, asked, found, charged, next_cursor, body)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-        [run_id, page_number, asked, len(page.records), page.charged, page.next_cursor, Jsonb(page.raw)],
+        "INSERT INTO lead_mining.raw_page (run_id, page_number, asked, found, charged, next_cursor, body, provider,"
+        " unfinished, contacts_through) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            run_id,
+            page_number,
+            asked,
+            len(page.records),
+            page.charged,
+            page.next_cursor,
+            Jsonb(page.raw),
+            provider,
+            page.unfinished,
+            contacts_through,
+        ],
     )
+    if not companies:
+        return
     if positions is None:
         row = conn.execute("SELECT max(position) FROM lead_mining.candidate WHERE run_id = %s", [run_id]).fetchone()
         positions = count(((row and row[0]) or 0) + 1)

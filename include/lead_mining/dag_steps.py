@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from lead_mining.candidates import Part
     from lead_mining.messages import Message
-    from lead_mining.providers.base import Provider
     from lead_mining.runs import Run, StepResult
+    from lead_mining.sources import Source
     from lead_mining.summary import RunSummary
 
 log = logging.getLogger(__name__)
@@ -97,13 +97,17 @@ def ask_for_approval(plan: dict[str, Any], ti: Any) -> dict[str, Any]:
     raise DownstreamTasksSkipped(tasks=["approve_cost"])  # type: ignore[no-untyped-call]
 
 
-def providers_of(params: Mapping[str, Any]) -> dict[str, Provider]:
-    """The run's providers by connection, in order: measured, and within the limits of their accounts.
+def sources_of(params: Mapping[str, Any]) -> list[Source]:
+    """The run's providers, in the order in which they are asked: measured, and within the limits of their accounts.
 
     Raises what `provider_for` raises.
     """
+    from lead_mining.sources import Source
+
     crm = params["crm_conn_id"]
-    return {conn_id: metrics.measured(provider_for(conn_id, crm), conn_id) for conn_id in provider_conn_ids(params)}
+    return [
+        Source(conn_id, metrics.measured(provider_for(conn_id, crm), conn_id)) for conn_id in provider_conn_ids(params)
+    ]
 
 
 def do(

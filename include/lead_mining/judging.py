@@ -19,7 +19,7 @@ from lead_mining.crm.values import lead_values
 from lead_mining.identifiers import registered_domain
 from lead_mining.matching import crm_index, duplicates, keys, lookalikes
 from lead_mining.matching.duplicates import Duplicate
-from lead_mining.matching.known import known_companies
+from lead_mining.matching.known import known_companies, listed_companies
 from lead_mining.matching.lookalikes import Lookalike
 from lead_mining.privacy import suppression
 from lead_mining.providers.base import Company, Exclusions, Identity
@@ -225,18 +225,25 @@ def refresh_crm_index(conn: Connection) -> None:
 
 
 class Known(Exclusions):
-    """What the CRM, an earlier run or another one knows, and what is suppressed."""
+    """What the CRM, an earlier run or another one knows, and what is suppressed.
 
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
+    `run_id`: a run that asks several providers: what one of them sold it is known to the next.
+    """
+
+    def __init__(self, conn: Connection, run_id: int | None = None) -> None:
+        self._conn, self._run_id = conn, run_id
         refresh_crm_index(conn)
 
     def known(self, companies: Sequence[Identity]) -> list[bool]:
         """Looked up at this moment, in the session of the run."""
         domains = [registered_domain(domain) if domain else None for _, domain in companies]
         suppressed = suppression.suppressed_domains(self._conn, {domain for domain in domains if domain})
-        known = known_companies(self._conn, companies)
+        known = known_companies(self._conn, companies, self._run_id)
         return [is_known or domain in suppressed for is_known, domain in zip(known, domains, strict=True)]
+
+    def listed(self, countries: Collection[str], most: int) -> list[Identity]:
+        """Those of the run first, whatever their country, then what was bought before, then the CRM's."""
+        return listed_companies(self._conn, countries, most, self._run_id)
 
 
 def net_new(conn: Connection, run: Run) -> int:

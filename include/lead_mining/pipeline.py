@@ -8,15 +8,15 @@ and changes nothing; a step that was killed goes on from what was committed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from psycopg import Connection
 
-from lead_mining import approval, buying, candidates, judging, payable, runs, waves
+from lead_mining import approval, candidates, judging, payable, runs, storing, waterfall
 from lead_mining.candidates import WHOLE, Part
 from lead_mining.credits import accounts, ledger, run_holds
 from lead_mining.credits.ledger import Spendable
@@ -38,24 +38,36 @@ from lead_mining.notes.render import render_note
 from lead_mining.providers.base import Exclusions, Page, Provider
 from lead_mining.request import MiningRequest
 from lead_mining.runs import Run, StepResult
+from lead_mining.sources import Offer, Source
 from lead_mining.waves import Reconnect
 
 
-def prepare_request(conn: Connection, run_key: str, params: Mapping[str, Any]) -> StepResult:
-    """Check the params against the vocabulary and the CRM, number the request, price it.
+def prepare_request(
+    conn: Connection,
+    run_key: str,
+    params: Mapping[str, Any],
+    offer: Callable[[MiningRequest], Offer] | None = None,
+) -> StepResult:
+    """Check the params against the vocabulary, the CRM and the providers, number the request, price it.
 
-    `run_key`: names the run for ever; the same key is the same run. Raises InvalidRequest, CrmError, QualityError where
-    a quality rule of the installation's own is wrong and, with the request left in state `error`, InsufficientCredits.
+    `run_key`: names the run for ever; the same key is the same run. `offer`: what the providers say of the request.
+    Raises InvalidRequest, CrmError, QualityError where a quality rule of the installation's own is wrong, what `offer`
+    raises and, with the request left in state `error`, InsufficientCredits.
     """
     from lead_mining.quality import checks
 
     request = MiningRequest.parse(params)
     checks.check_own_rules(judging.lead_of)
     check_migrated(conn)
+    offered = cache(partial(offer, request)) if offer else None
     with conn.transaction():
         runs.lock_key(conn, run_key)
-        run = runs.find(conn, run_key) or create_run(conn, run_key, request)
-    return plan_run(conn, run.id)
+        run = runs.find(conn, run_key)
+        if run is None:
+            if offered:
+                offered()  # what cannot be done is told before the request has a number
+            run = create_run(conn, run_key, request)
+    return plan_run(conn, run.id, offered)
 
 
 def create_run(
@@ -80,17 +92,19 @@ def create_run(
     return runs.create(conn, run_key, request, context, crm_request)
 
 
-def plan_run(conn: Connection, run_id: int) -> StepResult:
+def plan_run(conn: Connection, run_id: int, offered: Callable[[], Offer] | None = None) -> StepResult:
     """Fit the run to what can be paid and hold its credits: the rest of the step `prepare_request`.
 
-    Raises InsufficientCredits, with the request left in state `error`.
+    `offered`: what the run's providers say of its request. Raises what that raises and, with the request left in state
+    `error`, InsufficientCredits.
     """
     with runs.only_once(conn, run_id, "prepare_request") as step:
         if not step.done:
+            offer = offered() if offered else None
             with conn.transaction():
-                shortage = _plan(conn, runs.get(conn, run_id))
+                shortage = _plan(conn, runs.get(conn, run_id), offer)
                 if shortage is None:
-                    step.finish(_plan_result(conn, runs.get(conn, run_id)))
+                    step.finish(_plan_result(conn, runs.get(conn, run_id), offer))
             if shortage:
                 raise shortage
     return step.result
@@ -102,11 +116,23 @@ def resolve(conn: Connection, request: MiningRequest) -> crm_context.CrmContext:
     if mirrors not in (None, request.provider_conn_id):
         why = f"it mirrors the account of the connection {mirrors!r}: use that as provider_conn_id, or another account"
         raise InvalidRequest([FieldProblem("credit_account", request.credit_account, why)])
+    if mirrors and request.then_provider_conn_ids:
+        why = f"the credit account {request.credit_account!r} mirrors that of {mirrors!r}, and pays no other: leave it"
+        raise InvalidRequest(
+            [
+                FieldProblem(
+                    "then_provider_conn_ids", request.then_provider_conn_ids, f"{why} empty, or use another account"
+                )
+            ]
+        )
     return crm_context.resolve(conn, request)
 
 
-def _plan(conn: Connection, run: Run) -> InsufficientCredits | None:
-    """Fit the run to the account, to budgets and to its own, and hold the most it can cost; or say what is missing."""
+def _plan(conn: Connection, run: Run, offer: Offer | None) -> InsufficientCredits | None:
+    """Fit the run to the account, to budgets and to its own, and hold the most it can cost; or say what is missing.
+
+    A provider that can take more than our own price of the leads makes us hold more, where that can be paid.
+    """
     request = run.mining_request
     lead_number = request.lead_number
     if run.dry_run:
@@ -124,9 +150,11 @@ def _plan(conn: Connection, run: Run) -> InsufficientCredits | None:
             needed = request.cost_of(lead_number).total
             shortage = InsufficientCredits(run.credit_account, needed, left.credits, left.budget)
     # What is beyond the leads' own cost is for asking again, where companies turn out to be known or bad.
-    cost = min(request.most_it_can_cost, max(left.credits, request.cost_of(lead_number).total))
-    if lead_number < request.lead_number:
-        cost = request.cost_of(lead_number).total
+    own = request.cost_of(lead_number).total
+    most = max(
+        own if lead_number < request.lead_number else request.most_it_can_cost, offer.most(lead_number) if offer else 0
+    )
+    cost = min(most, max(left.credits, own))
     if not shortage:
         run_holds.hold_for_run(conn, run.credit_account, cost, run.id)
     above = request.approval_threshold is not None and cost > request.approval_threshold
@@ -135,7 +163,7 @@ def _plan(conn: Connection, run: Run) -> InsufficientCredits | None:
     return shortage
 
 
-def _plan_result(conn: Connection, run: Run) -> StepResult:
+def _plan_result(conn: Connection, run: Run, offer: Offer | None) -> StepResult:
     request = run.mining_request
     return {
         "run_id": run.id,
@@ -146,7 +174,11 @@ def _plan_result(conn: Connection, run: Run) -> StepResult:
         "balance": ledger.balance(conn, run.credit_account).available,
         "needs_approval": run.needs_approval,
         "approval": _approval(conn, run) if run.needs_approval else None,
-        "notices": [*run.crm_context.notices, *filter(None, [request.privacy_notice])],
+        "notices": [
+            *run.crm_context.notices,
+            *filter(None, [request.privacy_notice]),
+            *(offer.notices if offer else ()),
+        ],
     }
 
 
@@ -164,13 +196,14 @@ def _set_request_state(
 def extract(
     conn: Connection,
     run_id: int,
-    provider: Provider,
+    sources: Provider | Sequence[Source],
     approved_by: str | None = None,
     reconnect: Reconnect | None = None,
 ) -> StepResult:
-    """Ask the provider, page by page; each page is committed with its charge as it comes, before more is asked for.
+    """Ask the providers, page by page; each page is committed with its charge as it comes, before more is asked for.
 
-    Never lets the provider charge more than the run's most, which is held meanwhile. `reconnect`: for a database that
+    `sources`: in the order in which they are asked; a provider alone is the one that the request names. Never lets them
+    charge more than the run's most, which is held meanwhile. `reconnect`: for a database that
     goes away while the provider answers. Raises CostNotApproved, InsufficientCredits, ProviderOutcomeUnknown, and
     ProviderError of every kind; ProviderCreditsExhausted only where no page was bought before (the request is then left
     in state `error`).
@@ -182,13 +215,14 @@ def extract(
                 raise CostNotApproved(f"run {run_id} can cost {run.max_cost} credits, which nobody approved")
             if approved_by:
                 runs.set_approved_by(conn, run_id, approved_by)
-            exclude = judging.Known(conn) if provider.excludes_known else Exclusions()
+            if not isinstance(sources, Sequence):
+                sources = [Source(run.mining_request.provider_conn_id, sources)]
             if run.dry_run:
-                found = _preview(conn, run, provider, exclude)
+                found = _preview(conn, run, sources[0])
             else:
                 with _request_in_error_without_credits(conn, run):
                     _hold_most(conn, run)
-                    stopped = buying.buy(conn, run, provider, exclude, lambda: judging.net_new(conn, run), reconnect)
+                    stopped = waterfall.mine(conn, run, sources, lambda: judging.net_new(conn, run), reconnect)
                     found = {"stopped": stopped}
             with conn.transaction():
                 step.finish(candidates.extracted(conn, run_id) | found)
@@ -212,13 +246,19 @@ def _hold_most(conn: Connection, run: Run) -> None:
             run_holds.hold_for_run(conn, run.credit_account, run.max_cost - paid, run.id)
 
 
-def _preview(conn: Connection, run: Run, provider: Provider, exclude: Exclusions) -> StepResult:
-    preview = provider.preview(run.mining_request.query(), min(run.lead_number, provider.page_size), exclude)
+def _preview(conn: Connection, run: Run, source: Source) -> StepResult:
+    """What the first provider tells without charging."""
+    query, provider = run.mining_request.query(), source.provider
+    if costs := provider.preview_costs(query):
+        return {"would_find": None, "preview_costs": costs}
+    exclude = judging.Known(conn) if provider.excludes_known else Exclusions()
+    preview = provider.preview(query, min(run.lead_number, provider.page_size), exclude)
     if preview.records:
         page = Page(raw=preview.records, records=preview.records, charged=0, next_cursor=None)
         with conn.transaction():
-            waves.store(conn, run, 1, len(preview.records), page, provider)
-    return {"would_find": preview.count}
+            storing.store(conn, run, 1, len(preview.records), page, source)
+    people = {"would_find_people": preview.people} if preview.people is not None else {}
+    return {"would_find": preview.count, **people}
 
 
 def validate(

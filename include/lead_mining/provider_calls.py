@@ -75,19 +75,21 @@ def intend(
     balance_before: int | None,
     answer_within: float,
     slot: int = 1,
+    provider: str | None = None,
 ) -> int:
     """Write a call down, to be committed before it is made; its id.
 
     `balance_before`: the provider's, asked for after `asked_at`, when no call of the run was under way.
     `answer_within`: seconds after which the provider has surely ended its work on the call. `slot`: its place in its
-    wave, from 1. Raises UniqueViolation where the run has a call in that slot that is not settled.
+    wave, from 1. `provider`: the connection, where it is not the run's first. Raises UniqueViolation where the run has
+    a call in that slot that is not settled.
     """
     row = conn.execute(
         "INSERT INTO lead_mining.provider_call (run_id, page_number, provider, asked, most, asked_at, balance_before,"
         " slot, pending_until)"
-        " SELECT id, %s, provider, %s, %s, %s, %s, %s, clock_timestamp() + make_interval(secs => %s)"
+        " SELECT id, %s, coalesce(%s, provider), %s, %s, %s, %s, %s, clock_timestamp() + make_interval(secs => %s)"
         " FROM lead_mining.run WHERE id = %s RETURNING id",
-        [page_number, asked, most, asked_at, balance_before, slot, answer_within, run_id],
+        [page_number, provider, asked, most, asked_at, balance_before, slot, answer_within, run_id],
     ).fetchone()
     if row is None:
         raise LookupError(f"there is no lead mining run {run_id} in this database")

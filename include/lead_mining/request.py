@@ -313,6 +313,14 @@ class MiningRequest(BaseModel):
         description="The Airflow connection to whom the leads are bought from.",
         json_schema_extra=_form(_RUN),
     )
+    then_provider_conn_ids: Annotated[
+        list[ConnectionId], Field(max_length=4), BeforeValidator(_empty_if_none), AfterValidator(_unique)
+    ] = Field(
+        default_factory=list,
+        title="Then ask",
+        description="Connections, in order, one a line: each is asked only for what those before did not find.",
+        json_schema_extra=_form(_RUN, items={"type": "string"}),
+    )
     crm_conn_id: ConnectionId = Field(
         "lead_mining_crm",
         title="CRM connection",
@@ -354,6 +362,8 @@ class MiningRequest(BaseModel):
             yield FieldProblem("filter_on_size", False, "set it to true to filter on the company sizes given")
         if self.search_budget is not None and self.saved_search is None:
             yield FieldProblem("search_budget", self.search_budget, "name the saved search whose budget it is")
+        if self.provider_conn_id in self.then_provider_conn_ids:
+            yield FieldProblem("then_provider_conn_ids", self.provider_conn_id, "it is asked first: name others")
         yield from self._contact_problems()
 
     def _contact_problems(self) -> Iterator[FieldProblem]:

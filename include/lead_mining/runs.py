@@ -49,6 +49,10 @@ class Run:
         return read_request(self.request)
 
     @property
+    def has_several_providers(self) -> bool:
+        return bool(self.request.get("then_provider_conn_ids"))  # a run that an older version made has none
+
+    @property
     def crm_context(self) -> CrmContext:
         return CrmContext.model_validate(self.context)
 

@@ -10,21 +10,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count
 
 from psycopg import Connection, OperationalError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from lead_mining import candidates, provider_calls
-from lead_mining.candidates import Progress, Rejection
+from lead_mining import provider_calls
 from lead_mining.credits import accounts, run_holds
-from lead_mining.exceptions import LedgerError, MalformedRecord, ProviderCreditsExhausted, ProviderError
-from lead_mining.privacy.suppression import find_suppressed
-from lead_mining.privacy.unwritten import without_suppressed
-from lead_mining.providers.base import Company, Exclusions, Page, Provider
+from lead_mining.exceptions import LedgerError, ProviderCreditsExhausted, ProviderError
+from lead_mining.progress import Progress
+from lead_mining.providers.base import Exclusions, Page, Provider, Query
 from lead_mining.runs import Run
+from lead_mining.sources import Source
+from lead_mining.storing import store
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,20 @@ Reconnect = Callable[[], Connection]
 """Opens a new session on the CRM database, in autocommit mode."""
 
 _KEEP_TRYING = 180.0  # seconds; a database that fails over is back by then
+_MOST_WAIT = 120.0  # seconds that a call waits at the gate of a provider that limits the rate
+
+
+@dataclass(frozen=True)
+class Wave:
+    """What is asked for in a wave. `asks`: companies, a number for each call. `cursor`: from where on.
+
+    `contacts_through`: set where contacts alone are asked for, of companies that others sold, up to that position.
+    """
+
+    source: Source
+    asks: Sequence[int]
+    cursor: str | None
+    contacts_through: int | None = None
 
 
 @dataclass(frozen=True)
@@ -45,32 +59,26 @@ class _Call:
 
 
 def make_calls(
-    conn: Connection,
-    run: Run,
-    provider: Provider,
-    exclude: Exclusions,
-    so_far: Progress,
-    asks: Sequence[int],
-    reconnect: Reconnect | None,
+    conn: Connection, run: Run, wave: Wave, exclude: Exclusions, so_far: Progress, reconnect: Reconnect | None
 ) -> None:
-    """Ask for so many companies in each of so many calls at once, and store what comes.
+    """Make the calls of a wave at once, and store what comes.
 
     Of the errors, the first in the order of pages is raised when all else is stored; ProviderCreditsExhausted only
     where there is no other.
     """
-    query, cursor = run.mining_request.query(), so_far.next_cursor
+    query = run.mining_request.query()
 
     def ask(call: _Call) -> Page | Exception:
         try:
-            return provider.fetch(query, call.asked, cursor, exclude)
+            return wave.source.provider.fetch(query, call.asked, wave.cursor, exclude)
         except Exception as error:  # raised below, when the other answers are stored
             return error
 
     errors: list[tuple[bool, int, Exception]] = []
-    for call, answer in _answers(_write_down(conn, run, provider, so_far, asks), ask):
+    for call, answer in _answers(_write_down(conn, run, query, wave, so_far), ask):
         try:
             if isinstance(answer, Page):
-                _surely(conn, reconnect, partial(_bought, run=run, call=call, page=answer, provider=provider))
+                _surely(conn, reconnect, partial(_bought, run=run, call=call, page=answer, wave=wave))
             else:
                 if isinstance(answer, ProviderError):
                     _surely(conn, reconnect, partial(_failed, call=call, error=answer))
@@ -94,11 +102,12 @@ def _answers(
             yield asked[done], done.result()
 
 
-def _write_down(conn: Connection, run: Run, provider: Provider, so_far: Progress, asks: Sequence[int]) -> list[_Call]:
+def _write_down(conn: Connection, run: Run, query: Query, wave: Wave, so_far: Progress) -> list[_Call]:
+    provider, asks = wave.source.provider, wave.asks
     slots = range(1, len(asks) + 1)
     ids: list[int | None] = [None for _ in slots]
     if provider.charges:
-        asked_at, balance, request = provider_calls.clock(conn), known_balance(provider), run.mining_request
+        asked_at, balance = provider_calls.clock(conn), known_balance(provider, fresh=False)
         with conn.transaction():
             ids = [
                 provider_calls.intend(
@@ -106,11 +115,12 @@ def _write_down(conn: Connection, run: Run, provider: Provider, so_far: Progress
                     run.id,
                     so_far.last_page + slot,
                     asked,
-                    request.cost_of(asked).total,
+                    provider.most(query, asked, wave.cursor),
                     asked_at=asked_at,
                     balance_before=balance,
-                    answer_within=provider.answer_within,
+                    answer_within=provider.answer_within + (_MOST_WAIT if provider.rates else 0),
                     slot=slot,
+                    provider=wave.source.conn_id,
                 )
                 for slot, asked in zip(slots, asks, strict=True)
             ]
@@ -127,10 +137,10 @@ def _positions(last: int, asks: Sequence[int], slot: int) -> Iterator[int]:
     return chain(range(first, first + asks[slot - 1]), count(last + sum(asks) + slot, len(asks)))
 
 
-def known_balance(provider: Provider) -> int | None:
-    """The provider's balance; None where it does not tell, or fails to."""
+def known_balance(provider: Provider, *, fresh: bool = True) -> int | None:
+    """The provider's balance; None where it does not tell, or fails to. `fresh`: as it is at this moment."""
     try:
-        return provider.balance()
+        return provider.balance(fresh)
     except ProviderError as error:
         log.warning("the provider's balance is not known: %s", error)
         return None
@@ -145,51 +155,13 @@ def _failed(conn: Connection, call: _Call, error: ProviderError) -> None:
         provider_calls.mark_unknown(conn, call.id, str(error), pending=error.charge == "pending")
 
 
-def _bought(conn: Connection, run: Run, call: _Call, page: Page, provider: Provider) -> None:
+def _bought(conn: Connection, run: Run, call: _Call, page: Page, wave: Wave) -> None:
     if call.id is not None:
         if not provider_calls.answered(conn, call.id, page.charged):
             raise LedgerError(f"the answer to provider call {call.id} came after somebody had settled it as lost")
         if page.charged and accounts.find(conn, run.credit_account).mirrored:
             run_holds.pay_call(conn, run.credit_account, run.id, call.id, page.charged)
-    store(conn, run, call.page_number, call.asked, page, provider, call.positions)
-
-
-def store(
-    conn: Connection,
-    run: Run,
-    page_number: int,
-    asked: int,
-    page: Page,
-    provider: Provider,
-    positions: Iterator[int] | None = None,
-) -> None:
-    """A page as received, the companies read from it, and a rejection for each record that cannot be read.
-
-    Of people on the suppression list nothing is stored, in the page neither. `positions`: of the companies; by default
-    behind all others of the run.
-    """
-    companies: list[Company] = []
-    rejections: list[Rejection] = []
-    for record in page.records:
-        try:
-            companies.append(provider.parse(record))
-        except MalformedRecord as error:
-            fields = ", ".join(field for field, _, _ in error.problems)
-            rejections.append(
-                Rejection("extract", "readable_record", field=fields, value=str(error)[:500], record=record)
-            )
-    suppressed = find_suppressed(conn, list(enumerate(companies)))
-    if suppressed:
-        raw, companies = without_suppressed(page.raw, companies, suppressed)
-        page = replace(page, raw=raw)
-        rejections += [
-            Rejection("extract", f"suppressed_{s.kind}", None, s.contact_index, "contact", f"{s.reason} ({s.source})")
-            for s in suppressed
-            if s.contact_index is not None
-        ]
-    candidates.store_page(conn, run.id, page_number, asked, page, companies, positions)
-    if rejections:
-        candidates.reject(conn, run.id, rejections)
+    store(conn, run, call.page_number, call.asked, page, wave.source, call.positions, wave.contacts_through)
 
 
 def _surely(conn: Connection, reconnect: Reconnect | None, work: Callable[[Connection], None]) -> None:

@@ -132,7 +132,9 @@ GRANT INSERT (run_key, request, context, provider, credit_account, dry_run, lead
     crm_request_id, request_number, saved_search, search_budget, retry_of, overruled) ON lead_mining.run TO lead_mining;
 GRANT UPDATE (lead_number, max_cost, needs_approval, approved_by, judged_as_of) ON lead_mining.run TO lead_mining;
 GRANT INSERT (run_id, step, result) ON lead_mining.run_step TO lead_mining;
-GRANT INSERT (run_id, page_number, asked, found, charged, next_cursor, body) ON lead_mining.raw_page TO lead_mining;
+GRANT INSERT (run_id, page_number, asked, found, charged, next_cursor, body, provider, unfinished, contacts_through) ON
+    lead_mining.raw_page TO lead_mining;
+GRANT INSERT (candidate_id, field, page_number) ON lead_mining.value_source TO lead_mining;
 GRANT INSERT (run_id, position, page_number, company, contacts, retry_of) ON lead_mining.candidate TO lead_mining;
 GRANT UPDATE (state, company, contacts, lead_id, note_message_id) ON lead_mining.candidate TO lead_mining;
 GRANT INSERT (candidate_id, kind, value), DELETE ON lead_mining.candidate_key TO lead_mining;

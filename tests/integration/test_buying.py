@@ -9,11 +9,13 @@ import psycopg
 import pytest
 from mined_runs import lose_call, make_run
 
-from lead_mining import buying, candidates, pipeline, provider_calls, runs
+from lead_mining import buying, pipeline, provider_calls, runs, waterfall
 from lead_mining.exceptions import LedgerError, ProviderError, ProviderOutcomeUnknown, ProviderUnavailable
+from lead_mining.progress import progress
 from lead_mining.providers.base import Exclusions, Page, Query
 from lead_mining.providers.odoo_iap import OdooIap
 from lead_mining.runs import Run
+from lead_mining.sources import Source
 from provider_simulator.testing import Simulator
 
 pytestmark = pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
@@ -43,8 +45,15 @@ def calls(conn: psycopg.Connection) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
+def mine(
+    conn: psycopg.Connection, run: Run, provider: OdooIap, net_new: Callable[[], int], reconnect: Any = None
+) -> str:
+    source = Source(run.mining_request.provider_conn_id, provider)
+    return waterfall.mine(conn, run, [source], net_new, reconnect)
+
+
 def buy(conn: psycopg.Connection, run: Run, provider: OdooIap, **more: Any) -> str:
-    return buying.buy(conn, run, provider, Exclusions(), lambda: candidates.progress(conn, run.id).companies, **more)
+    return mine(conn, run, provider, lambda: progress(conn, run.id).companies, **more)
 
 
 def test_each_call_is_written_down_with_the_balance_before_it(
@@ -113,7 +122,7 @@ def test_what_came_of_a_failed_call(
         return
     assert buy(conn, run, provider) == "enough"
     assert calls(conn)[1] == (2, "not_charged", 0, again)
-    assert candidates.progress(conn, run.id).companies == 9
+    assert progress(conn, run.id).companies == 9
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["before the call", "after the call"])
@@ -135,7 +144,7 @@ def test_a_process_that_died_with_a_call_open(
 def test_a_provider_that_cannot_tell_its_balance_leaves_it_to_a_person(
     conn: psycopg.Connection, run: Run, provider: OdooIap, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_balance(_: OdooIap) -> int:
+    def no_balance(_: OdooIap, fresh: bool) -> int:
         raise ProviderUnavailable("no such service")
 
     monkeypatch.setattr(OdooIap, "balance", no_balance)

@@ -12,7 +12,7 @@ import pytest
 from mined_runs import make_run
 from statement_counter import counted_statements
 
-from lead_mining import buying, candidates, pipeline, provider_calls, runs
+from lead_mining import buying, pipeline, provider_calls, runs, waterfall
 from lead_mining.audit import audit
 from lead_mining.exceptions import (
     LedgerError,
@@ -21,9 +21,11 @@ from lead_mining.exceptions import (
     ProviderOutcomeUnknown,
     ProviderUnavailable,
 )
+from lead_mining.progress import Progress, progress
 from lead_mining.providers.base import Exclusions, Page, Query
 from lead_mining.providers.odoo_iap import OdooIap
 from lead_mining.runs import Run
+from lead_mining.sources import Source
 from provider_simulator.generate import generate
 from provider_simulator.testing import Simulator
 
@@ -65,8 +67,15 @@ def states(conn: psycopg.Connection) -> list[str]:
     return [state for _, _, state, _, _ in calls(conn)]
 
 
+def mine(
+    conn: psycopg.Connection, run: Run, provider: OdooIap, net_new: Callable[[], int], reconnect: Any = None
+) -> str:
+    source = Source(run.mining_request.provider_conn_id, provider)
+    return waterfall.mine(conn, run, [source], net_new, reconnect)
+
+
 def buy(conn: psycopg.Connection, run: Run, provider: OdooIap, **more: Any) -> str:
-    return buying.buy(conn, run, provider, Exclusions(), lambda: candidates.progress(conn, run.id).companies, **more)
+    return mine(conn, run, provider, lambda: progress(conn, run.id).companies, **more)
 
 
 def order(conn: psycopg.Connection, run: Run) -> list[tuple[int, int, str]]:
@@ -115,7 +124,7 @@ def test_a_wave_is_written_down_with_one_balance_before_its_calls_are_made(
     balance = OdooIap.balance
     fetch = OdooIap.fetch
 
-    def asked(self: OdooIap) -> int | None:
+    def asked(self: OdooIap, fresh: bool) -> int | None:
         balances.append(balance(self))
         return balances[-1]
 
@@ -185,7 +194,7 @@ def test_what_fails_in_a_wave_does_not_cost_the_other_answers(
         buy(conn, run, provider)
     assert raised.value.retry_after == 7
     assert sorted(states(conn)) == ["answered"] * 3 + ["not_charged"]
-    assert candidates.progress(conn, run.id).companies == simulator.account(token)["charged"] == 9
+    assert progress(conn, run.id).companies == simulator.account(token)["charged"] == 9
     assert buy(conn, run, provider) == "enough"
     assert simulator.account(token)["charged"] == 12
     assert len({position for position, _, _ in order(conn, run)}) == 12
@@ -208,7 +217,7 @@ def test_a_provider_whose_account_runs_dry_in_a_wave_has_sold_what_it_could(
 ) -> None:
     simulator.add_fault("insufficient_credits", skip=2, calls=2)
     assert buy(conn, run, provider) == "the provider's account has no credits left"
-    assert candidates.progress(conn, run.id).companies == 6
+    assert progress(conn, run.id).companies == 6
 
 
 @pytest.mark.parametrize(
@@ -385,15 +394,14 @@ def test_progress_is_the_same_from_page_to_page_and_after_a_crash(
     Answers(monkeypatch, [2, 3, 1, 0, 6, 5, 4])
     run = prepared(conn, lead_number=60)
     seen = []
-    progress = candidates.progress
 
-    def chained(*arguments: Any) -> candidates.Progress:
-        seen.append(progress(*arguments))
+    def chained(*arguments: Any, **more: Any) -> Progress:
+        seen.append(progress(*arguments, **more))
         return seen[-1]
 
-    monkeypatch.setattr(candidates, "progress", chained)
-    assert buying.buy(conn, run, provider, Exclusions(), lambda: 0) == "the provider has no more"
-    assert seen[-1] == progress(conn, run.id)
+    monkeypatch.setattr(buying, "progress", chained)
+    assert mine(conn, run, provider, lambda: 0) == "the provider has no more"
+    assert seen[-1] == progress(conn, run.id, provider=run.mining_request.provider_conn_id)
     assert seen[-1].pages == 8
     assert seen[-1].companies < seen[-1].last_position == 24
     assert not seen[-1].more
@@ -404,7 +412,7 @@ def test_never_above_what_the_run_may_cost(
 ) -> None:
     people = {"search_type": "people", "contact_number": 2, "preferred_role": "CEO"}
     run = prepared(conn, lead_number=20, max_credits=61, **people)
-    stopped = buying.buy(conn, run, provider, Exclusions(), lambda: 0)
+    stopped = mine(conn, run, provider, lambda: 0)
     (most,) = conn.execute(
         "SELECT max(together) FROM (SELECT sum(most) AS together FROM lead_mining.provider_call GROUP BY asked_at) w"
     ).fetchone()
@@ -432,7 +440,7 @@ def test_a_page_costs_the_same_however_many_came_before(
             marks.append(len(statements))
             return fetch(self, query, limit, cursor, exclude)
 
-        def count_balance(self: OdooIap) -> int | None:
+        def count_balance(self: OdooIap, fresh: bool) -> int | None:
             balances.append(len(marks))
             return balance(self)
 
@@ -453,7 +461,7 @@ def test_a_wave_asks_once_for_what_concerns_all_its_calls(
     run = prepared(conn, lead_number=60)
     balances: list[int] = []
     balance = OdooIap.balance
-    monkeypatch.setattr(OdooIap, "balance", lambda self: balances.append(1) or balance(self))
+    monkeypatch.setattr(OdooIap, "balance", lambda self, fresh: balances.append(1) or balance(self))
     with counted_statements(conn) as statements:
         assert buy(conn, run, provider) == "enough"
     assert len(balances) == 5, "one a wave of four calls"

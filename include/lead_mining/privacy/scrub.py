@@ -18,7 +18,10 @@ from lead_mining.privacy import spelling
 ERASED = "[erased]"
 
 _LEAST_DIGITS = 6  # shorter numbers stand everywhere
-_OF_A_COMPANY = re.compile(r"domain|website|reveal|clearbit|employee|company_|contacts|people", re.IGNORECASE)
+# Keys of an object that is no person's; but `job_company_website` is a person's, at People Data Labs.
+_OF_A_COMPANY = re.compile(
+    r"^(?!job_).*(?:domain|website|reveal|clearbit|employee|company_|contacts|people)", re.IGNORECASE | re.DOTALL
+)
 _LONGEST_NAME = 300  # characters; more is no name, and would make slow expressions
 
 
@@ -75,7 +78,7 @@ class Needles:
         if not isinstance(value, dict):
             return None if self._is_number_of(value) else value
         if self.is_record(value, names=names):
-            return {key: _emptied(item) for key, item in value.items()}
+            return {key: emptied(item) for key, item in value.items()}
         names = names and not self._is_anothers(value)
         scrubbed: dict[str, Any] = {}
         for key, item in value.items():
@@ -178,13 +181,14 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _emptied(value: Any) -> Any:
+def emptied(value: Any) -> Any:
+    """JSON without its texts and numbers."""
     if isinstance(value, str):
         return None
     if isinstance(value, list):
-        return [item for item in map(_emptied, value) if item is not None]
+        return [item for item in map(emptied, value) if item is not None]
     if isinstance(value, dict):
-        return {key: _emptied(item) for key, item in value.items()}
+        return {key: emptied(item) for key, item in value.items()}
     return value if value is None or isinstance(value, bool) else None
 
 

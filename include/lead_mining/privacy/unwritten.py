@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from lead_mining.identifiers import email_address
-from lead_mining.privacy.scrub import Needles
+from lead_mining.privacy.scrub import Needles, emptied
 from lead_mining.privacy.suppression import Suppressed
-from lead_mining.providers.base import Company, Contact
+from lead_mining.providers.base import Company, Contact, JsonObject
 
 
 def without_suppressed(
@@ -33,6 +33,18 @@ def without_suppressed(
             raw = needles.scrubbed(raw, names=True)
             left[place] = Company.model_validate(needles.scrubbed(left[place].model_dump(mode="json"), names=True))
     return raw, left
+
+
+def without_records(raw: Any, records: Sequence[JsonObject]) -> Any:
+    """The answer with each of these records of people emptied, wherever it stands: it may not name the company that it
+    came for, nor be told from a company's record. A record may have more than stands there."""
+    if isinstance(raw, list):
+        return [without_records(item, records) for item in raw]
+    if not isinstance(raw, dict):
+        return raw
+    if raw and any(all(key in record and record[key] == raw[key] for key in raw) for record in records):
+        return emptied(raw)
+    return {key: without_records(value, records) for key, value in raw.items()}
 
 
 def _needles(company: Company, people: Sequence[Contact]) -> Needles:
