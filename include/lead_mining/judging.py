@@ -227,7 +227,7 @@ def refresh_crm_index(conn: Connection) -> None:
 class Known(Exclusions):
     """What the CRM, an earlier run or another one knows, and what is suppressed.
 
-    `run_id`: a run that asks several providers: what one of them sold it is known to the next.
+    `run_id`: what that run has bought so far is known too, from whichever of its providers.
     """
 
     def __init__(self, conn: Connection, run_id: int | None = None) -> None:

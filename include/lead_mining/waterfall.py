@@ -27,12 +27,12 @@ _TOGETHER = 100  # companies whose contacts are asked for together
 
 # Of a company that is there twice, the first: deduplication turns down the other.
 _WITHOUT_CONTACTS: LiteralString = """
-SELECT c.position, coalesce(c.company->>'reveal_id', c.company->>'domain'), c.company->>'domain'
+SELECT c.position, coalesce(c.company->>'reveal_id', c.company->>'domain') AS name, c.company->>'domain' AS domain
 FROM lead_mining.candidate c
 JOIN lead_mining.run r ON r.id = c.run_id
 JOIN lead_mining.raw_page p ON (p.run_id, p.page_number) = (c.run_id, c.page_number)
 WHERE c.run_id = %s AND c.position > %s AND c.contacts = 0 AND coalesce(p.provider, r.provider) = ANY(%s)
-  AND coalesce(c.company->>'reveal_id', c.company->>'domain') IS NOT NULL
+  AND c.company->>'domain' IS NOT NULL -- by which alone two providers know it
   AND NOT EXISTS (
       SELECT FROM lead_mining.candidate d
       WHERE hashtextextended(d.company->>'reveal_id', 0) = hashtextextended(c.company->>'reveal_id', 0)
@@ -51,10 +51,9 @@ def mine(
     ProviderCreditsExhausted only where no page was bought before, and no provider has credits.
     """
     buying.settle_by_balance(conn, run, sources)
-    several = len(sources) > 1
     stopped, exhausted = "", None
     for place, source in enumerate(sources):
-        exclude = judging.Known(conn, run.id if several else None) if source.provider.excludes_known else Exclusions()
+        exclude = judging.Known(conn, run.id) if source.provider.excludes_known else Exclusions()
         if place and run.mining_request.query().contact_number:
             _find_contacts(conn, run, source, sources[:place], reconnect)
         if stopped == buying.ENOUGH:
@@ -70,11 +69,11 @@ def mine(
 
 
 class _Lacking(NamedTuple):
-    """A company without contacts. `name`: what it is called by whom it was bought from; else its domain."""
+    """A company without contacts. `name`: its reveal id at whom it was bought from; else its domain."""
 
     position: int
     name: str
-    domain: str | None
+    domain: str
 
 
 def _find_contacts(
