@@ -168,7 +168,8 @@ def _raw_pages(conn: Connection, found: Found) -> Iterator[dict[str, Any]]:
         [found.needles.patterns(names=False), found.run_ids, found.needles.patterns(names=True)],
     )
     for run_id, page_number, received_at, body in rows:
-        names = run_id in found.run_ids and found.needles.may_be_about(body)
+        is_late = (run_id, page_number) in found.late_pages
+        names = is_late or (run_id in found.run_ids and found.needles.may_be_about(body))
         for path, value in found.needles.excerpts(body, names=names):
             yield {
                 "run_id": run_id,

@@ -29,12 +29,17 @@ class KnownCandidate:
 
 @dataclass(frozen=True)
 class Found:
-    """All that is held on a subject. `persons`: each as it stands in a candidate, with its company's domain."""
+    """All that is held on a subject. `persons`: each as it stands in a candidate, with its company's domain.
+
+    `late_pages`: run and number of each page on which values came for the candidates that were stored already. It need
+    not name the company by what we know it by.
+    """
 
     needles: Needles
     candidates: tuple[KnownCandidate, ...]
     leads: tuple[KnownLead, ...]
     persons: tuple[tuple[Contact, str | None], ...]
+    late_pages: frozenset[tuple[int, int]]
 
     @property
     def run_ids(self) -> list[int]:
@@ -67,7 +72,17 @@ def find(conn: Connection, subject: Subject, *, lock: bool = False) -> Found:
         needles = _known_by(needles, candidates, leads)
     if subject.kind == "lead" and not candidates and not leads:
         raise InvalidRequest([FieldProblem("value", subject.value, "the CRM has no such lead")])
-    return Found(needles, tuple(candidates), tuple(leads), tuple(_persons(needles, candidates)))
+    persons = tuple(_persons(needles, candidates))
+    return Found(needles, tuple(candidates), tuple(leads), persons, _late_pages(conn, candidates))
+
+
+def _late_pages(conn: Connection, candidates: Sequence[KnownCandidate]) -> frozenset[tuple[int, int]]:
+    rows = conn.execute(
+        "SELECT c.run_id, s.page_number FROM lead_mining.value_source s JOIN lead_mining.candidate c"
+        " ON c.id = s.candidate_id WHERE s.candidate_id = ANY(%s)",
+        [[candidate.id for candidate in candidates]],
+    )
+    return frozenset(rows.fetchall())
 
 
 def is_person(contact: Contact, needles: Needles) -> bool:

@@ -18,10 +18,8 @@ from lead_mining.privacy import spelling
 ERASED = "[erased]"
 
 _LEAST_DIGITS = 6  # shorter numbers stand everywhere
-# Keys of an object that is no person's; but `job_company_website` is a person's, at People Data Labs.
-_OF_A_COMPANY = re.compile(
-    r"^(?!job_).*(?:domain|website|reveal|clearbit|employee|company_|contacts|people)", re.IGNORECASE | re.DOTALL
-)
+_OF_A_COMPANY = re.compile(r"domain|website|reveal|clearbit|employee|company_|contacts|people", re.IGNORECASE)
+_OF_A_PERSON = {"full_name", "first_name", "last_name"}  # whatever else it tells of where the person works
 _LONGEST_NAME = 300  # characters; more is no name, and would make slow expressions
 
 
@@ -110,7 +108,7 @@ class Needles:
     def is_record(self, value: dict[str, Any], *, names: bool) -> bool:
         """Whether an object is about one of the persons: it has the address, or the name and no other address."""
         texts = [item for item in value.values() if isinstance(item, str)]
-        if any(_OF_A_COMPANY.search(key) for key in value):
+        if _is_a_companys(value):
             return False
         if any(self.is_email(text) for text in texts):
             return True
@@ -118,7 +116,7 @@ class Needles:
 
     def may_be_about(self, value: Any) -> bool:
         """False for the record of a company that is none of theirs and mentions none of them for certain."""
-        if not isinstance(value, dict) or not any(_OF_A_COMPANY.search(key) for key in value):
+        if not isinstance(value, dict) or not _is_a_companys(value):
             return True
         return any(
             self.within(text, names=False) or any(company in text.lower() for company in self.companies)
@@ -141,7 +139,7 @@ class Needles:
 
     def _is_anothers(self, value: dict[str, Any]) -> bool:
         """Whether an object is about a person with another address."""
-        if any(_OF_A_COMPANY.search(key) for key in value):
+        if _is_a_companys(value):
             return False
         addresses = {email_address(item.strip()) for item in value.values() if isinstance(item, str)} - {None}
         return bool(addresses) and not any(self.is_email(str(address)) for address in addresses)
@@ -171,6 +169,10 @@ class Needles:
     @cached_property
     def _named(self) -> re.Pattern[str]:
         return spelling.any_of(map(spelling.of_name, self._needed_names))
+
+
+def _is_a_companys(value: dict[str, Any]) -> bool:
+    return _OF_A_PERSON.isdisjoint(value) and any(_OF_A_COMPANY.search(key) for key in value)
 
 
 def _texts(value: Any) -> Iterator[str]:

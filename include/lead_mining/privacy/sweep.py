@@ -72,8 +72,8 @@ def _columns(conn: Connection) -> list[_Column]:
 def _mentions(conn: Connection, column: _Column, found: Found, *, lock: bool) -> list[tuple[str, str, Any, bool]]:
     """(ctid, primary key, value, whether names count in it) of the rows that may mention a person.
 
-    Names count in rows of the candidates found, in rows of their runs that are of no candidate, and beside an address
-    or a number.
+    Names count in rows of the candidates found, in pages on which values came for these later, in rows of their runs
+    that are of no candidate, and beside an address or a number.
     """
     related = sql.SQL("coalesce({candidate} = ANY(%(candidates)s), {run} = ANY(%(runs)s), false)").format(
         candidate=sql.Identifier(column.of_candidate) if column.of_candidate else sql.SQL("NULL::bigint"),
@@ -99,7 +99,11 @@ def _mentions(conn: Connection, column: _Column, found: Found, *, lock: bool) ->
             "runs": found.run_ids,
         },
     )
-    return [(ctid, key, text, _names_count(found.needles, related, text)) for ctid, key, text, related in rows]
+    late = {f"{run_id} {number}" for run_id, number in found.late_pages} if column.table == "raw_page" else set()
+    return [
+        (ctid, key, text, key in late or _names_count(found.needles, related, text))
+        for ctid, key, text, related in rows
+    ]
 
 
 def _names_count(needles: Needles, related: bool, value: Any) -> bool:
