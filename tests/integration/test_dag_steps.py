@@ -139,11 +139,11 @@ def test_the_providers_of_a_run_are_those_of_its_params_in_order(
     for name in ("A", "B"):
         extra = {"path": str(tmp_path / "companies.csv")}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps({"conn_type": "lead_catalog", "extra": extra}))
-    assert list(dag_steps.providers_of(PARAMS | {"provider_conn_id": "b"})) == ["b"]
-    found = dag_steps.providers_of(PARAMS | {"provider_conn_id": "b", "then_provider_conn_ids": ["a"]})
-    assert list(found) == ["b", "a"]
-    assert {type(provider.gate) for provider in found.values()} == {SharedGate}
-    assert len(found["a"].fetch(Query(countries=("DE",)), 4, None, Exclusions()).records) == 4
+    assert [source.conn_id for source in dag_steps.sources_of(PARAMS | {"provider_conn_id": "b"})] == ["b"]
+    found = dag_steps.sources_of(PARAMS | {"provider_conn_id": "b", "then_provider_conn_ids": ["a"]})
+    assert [source.conn_id for source in found] == ["b", "a"]
+    assert {type(source.provider.gate) for source in found} == {SharedGate}
+    assert len(found[1].provider.fetch(Query(countries=("DE",)), 4, None, Exclusions()).records) == 4
     assert counted == [("lead_mining.provider_calls", 1, {"provider": "a"})]
 
 
