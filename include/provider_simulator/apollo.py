@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from functools import cached_property
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -88,9 +87,9 @@ class _Desk:
     def __init__(self, counter: Counter) -> None:
         self.counter = counter
 
-    @cached_property
+    @property
     def cards(self) -> apollo_records.Cards:
-        return apollo_records.Cards(self.counter.catalogue)
+        return apollo_records.cards_of(self.counter.catalogue)
 
     def companies(self, till: Till, fault: Fault | None, asked: dict[str, Any]) -> Sale:
         """A credit a page that has anything, whatever its size."""

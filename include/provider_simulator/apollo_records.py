@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from provider_simulator import reference
@@ -61,6 +61,11 @@ class Cards:
             if domain:
                 self.place_of_domain.setdefault(domain, place)
             self.people.update({person_id(row, index): (place, index) for index in range(len(contacts))})
+
+
+@lru_cache(maxsize=2)  # tests start many simulators over one catalogue
+def cards_of(catalogue: Catalogue) -> Cards:
+    return Cards(catalogue)
 
 
 @cache

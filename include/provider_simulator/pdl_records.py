@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from provider_simulator import reference
@@ -54,6 +54,11 @@ class Shelves:
                     self.people_by_company.setdefault(key, []).append(len(self.people))
                 self.people.append(_person_document(row, index, contact))
                 self.people_places.append((place, index))
+
+
+@lru_cache(maxsize=2)  # tests start many simulators over one catalogue
+def shelves_of(catalogue: Catalogue) -> Shelves:
+    return Shelves(catalogue)
 
 
 def _company_document(row: Row) -> Document:

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -119,9 +119,9 @@ class _Desk:
         self.quirks = quirks
         self.places = lru_cache(maxsize=256)(self._places)
 
-    @cached_property
+    @property
     def shelves(self) -> pdl_records.Shelves:
-        return pdl_records.Shelves(self.counter.catalogue)
+        return pdl_records.shelves_of(self.counter.catalogue)
 
     def can_sell(self, kind: Kind, search: Search) -> bool:
         """False where nothing matches; a query that is not understood is refused later."""
