@@ -9,7 +9,7 @@ import gc
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from tempfile import TemporaryDirectory
 
 import airflow.providers.postgres.hooks.postgres
@@ -30,7 +30,7 @@ from lead_mining.quality import validation  # noqa: F401
 from lead_mining.quality.checks import Checks
 from lead_mining.request import MiningRequest, dag_params
 
-for _module in iter_modules(lead_mining.providers.__path__, "lead_mining.providers."):
+for _module in walk_packages(lead_mining.providers.__path__, "lead_mining.providers."):
     import_module(_module.name)
 for _conn_type in announced():
     with suppress(LookupError):  # one that cannot be used is the business of the run that names it

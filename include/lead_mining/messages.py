@@ -128,8 +128,9 @@ def about_late(name: str, hours: float, done: Collection[str] | None, run: Run |
     lines = (
         began,
         where,
-        "What to do: the log of the task that runs or waits to be repeated says why: a provider that does not answer, a"
-        " busy database, or simply much to do. Any task can be cleared: nothing is bought twice.",
+        "What to do: the log of the task that runs or waits to be repeated says why: a provider that does not answer or"
+        " may not be called yet, a busy database, or simply much to do. Any task can be cleared: nothing is bought"
+        " twice.",
     )
     return Message(f"Lead mining: {name} has not ended in time", lines, link)
 
