@@ -126,6 +126,28 @@ def test_a_person_decides_above_the_threshold(stack: Stack, conn: psycopg.Connec
         assert task_states(stack, run_id)["extract"] == "skipped"
 
 
+def test_a_run_is_put_off_while_its_provider_may_not_be_called(stack: Stack, conn: psycopg.Connection) -> None:
+    """It holds no worker and is no try; where the provider may be called after all, clearing the task goes on."""
+    conn.execute(
+        "INSERT INTO lead_mining.provider_gate (provider, bucket, blocked_until)"
+        " VALUES ('lead_mining_provider', 'search', now() + interval '1 hour')"
+        " ON CONFLICT (provider, bucket) DO UPDATE SET blocked_until = excluded.blocked_until"
+    )
+    run_id = stack.api.trigger(DAG, PEOPLE)
+    end = time.monotonic() + 120
+    while task_states(stack, run_id).get("extract") != "up_for_reschedule":
+        assert time.monotonic() < end, task_states(stack, run_id)
+        time.sleep(0.5)
+    assert api(stack, "GET", f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/extract")["try_number"] == 1
+    conn.execute("UPDATE lead_mining.provider_gate SET blocked_until = NULL")
+    cleared = {"dag_run_id": run_id, "task_ids": ["extract"], "dry_run": False, "only_failed": False}
+    api(stack, "POST", f"/dags/{DAG}/clearTaskInstances", cleared)
+    assert wait(stack, run_id, "success", "failed") == "success"
+    came_to = summary(conn, f"{DAG}/{run_id}")
+    assert came_to is not None
+    assert came_to.loaded > 0
+
+
 def test_credits_are_bought_by_a_dag(stack: Stack, conn: psycopg.Connection) -> None:
     before = ledger.balance(conn, "default").available
     run_id = stack.api.trigger("credits_top_up", {"credits": 250, "reference": "INV-e2e"})
