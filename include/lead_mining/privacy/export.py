@@ -169,8 +169,9 @@ def _raw_pages(conn: Connection, found: Found) -> Iterator[dict[str, Any]]:
     )
     for run_id, page_number, received_at, body in rows:
         is_late = (run_id, page_number) in found.late_pages
-        names = is_late or (run_id in found.run_ids and found.needles.may_be_about(body))
-        for path, value in found.needles.excerpts(body, names=names):
+        needles = found.needles.on_their_pages if is_late else found.needles
+        names = run_id in found.run_ids and needles.may_be_about(body)
+        for path, value in needles.excerpts(body, names=names):
             yield {
                 "run_id": run_id,
                 "page_number": page_number,

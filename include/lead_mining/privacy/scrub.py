@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -122,6 +122,11 @@ class Needles:
             self.within(text, names=False) or any(company in text.lower() for company in self.companies)
             for text in _texts(value)
         )
+
+    @cached_property
+    def on_their_pages(self) -> Needles:
+        """The same for what is known to be about their companies alone: whichever company a record seems to be of."""
+        return replace(self, companies=frozenset([""]))
 
     def patterns(self, *, names: bool) -> list[str]:
         """Patterns for LIKE on lower-cased text: what mentions a person matches one, numbers in their usual groups.

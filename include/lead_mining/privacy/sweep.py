@@ -45,7 +45,7 @@ def find_everywhere(conn: Connection, found: Found) -> Places:
     places: Places = {}
     for column in _columns(conn):
         rows = _mentions(conn, column, found, lock=False)
-        if keys := [key for _, key, value, names in rows if found.needles.scrubbed(value, names=names) != value]:
+        if keys := [key for _, key, value, scrubbed in rows if scrubbed != value]:
             places[f"{column.table}.{column.column}"] = keys
     return places
 
@@ -69,8 +69,8 @@ def _columns(conn: Connection) -> list[_Column]:
     return [_Column(*row) for row in rows]
 
 
-def _mentions(conn: Connection, column: _Column, found: Found, *, lock: bool) -> list[tuple[str, str, Any, bool]]:
-    """(ctid, primary key, value, whether names count in it) of the rows that may mention a person.
+def _mentions(conn: Connection, column: _Column, found: Found, *, lock: bool) -> list[tuple[str, str, Any, Any]]:
+    """(ctid, primary key, value, the value without the persons) of the rows that may mention one.
 
     Names count in rows of the candidates found, in pages on which values came for these later, in rows of their runs
     that are of no candidate, and beside an address or a number.
@@ -101,9 +101,13 @@ def _mentions(conn: Connection, column: _Column, found: Found, *, lock: bool) ->
     )
     late = {f"{run_id} {number}" for run_id, number in found.late_pages} if column.table == "raw_page" else set()
     return [
-        (ctid, key, text, key in late or _names_count(found.needles, related, text))
-        for ctid, key, text, related in rows
+        (ctid, key, value, _scrubbed(found.needles.on_their_pages if key in late else found.needles, related, value))
+        for ctid, key, value, related in rows
     ]
+
+
+def _scrubbed(needles: Needles, related: bool, value: Any) -> Any:
+    return needles.scrubbed(value, names=_names_count(needles, related, value))
 
 
 def _names_count(needles: Needles, related: bool, value: Any) -> bool:
@@ -113,8 +117,7 @@ def _names_count(needles: Needles, related: bool, value: Any) -> bool:
 def _scrub(conn: Connection, column: _Column, found: Found) -> int:
     about_contact = (column.table, column.column) == ("rejection", "record")
     changed = 0
-    for ctid, _, value, names in _mentions(conn, column, found, lock=True):
-        scrubbed = found.needles.scrubbed(value, names=names)
+    for ctid, _, value, scrubbed in _mentions(conn, column, found, lock=True):
         if scrubbed == value:
             continue
         changed += conn.execute(
