@@ -162,16 +162,6 @@ def free_call(call: Callable[[], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def post_json(client: httpx.Client, url: str, payload: object, secret: str) -> Any:
-    """POST `payload` as JSON, through no gate, and return the JSON answer, storable and without `secret`.
-
-    Raises what `call_json` does, but for ProviderBusy.
-    """
-    success = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
-    answer = call_json(client, "POST", url, secret=secret, gate=Gate(), bucket="", json=payload, accepted=success)
-    return answer.body
-
-
 def _unanswered(url: str, error: httpx.TransportError, secret: str) -> ProviderUnavailable:
     if isinstance(error, httpx.TimeoutException):
         why = f"{url} did not answer in time ({type(error).__name__})"

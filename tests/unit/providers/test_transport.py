@@ -34,7 +34,10 @@ def post(answer: httpx.Response | Exception) -> Any:
             raise answer
         return answer
 
-    return transport.post_json(httpx.Client(transport=httpx.MockTransport(respond)), URL, {}, "a-long-secret")
+    client = httpx.Client(transport=httpx.MockTransport(respond))
+    success = range(200, 300)
+    call = call_json(client, "POST", URL, secret="a-long-secret", gate=Gate(), bucket="", json={}, accepted=success)
+    return call.body
 
 
 @pytest.mark.parametrize(
