@@ -65,7 +65,6 @@ class Apollo:
     """The contract: how it says things."""
 
     name = "apollo"
-    prefix = "/api/v1/"
 
     def delivery(self, sale: Sale, call_id: Any) -> Response:
         return Response(json.dumps(sale.answer), media_type=JSON)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,15 +50,15 @@ def create_app(
     apollo.add_routes(app, counter)
     _add_controls(app, counter)
 
-    _refuse_malformed(app, (people_data_labs.PeopleDataLabs(), apollo.Apollo()))
+    _refuse_malformed(app, {"/v5/": people_data_labs.PeopleDataLabs(), "/api/v1/": apollo.Apollo()})
     return app
 
 
-def _refuse_malformed(app: FastAPI, contracts: Iterable[Contract]) -> None:
-    """Each contract refuses what cannot be read in its own words."""
+def _refuse_malformed(app: FastAPI, contracts: Mapping[str, Contract]) -> None:
+    """Each contract, by the beginning of its paths, refuses what cannot be read in its own words."""
 
     def refusal(request: Request, why: str) -> Response | None:
-        of_path = (contract for contract in contracts if request.url.path.startswith(contract.prefix))
+        of_path = (contract for prefix, contract in contracts.items() if request.url.path.startswith(prefix))
         return next((contract.refusal(UserError(why), None) for contract in of_path), None)
 
     @app.exception_handler(RequestValidationError)

@@ -17,7 +17,6 @@ from provider_simulator.catalogue import Catalogue
 from provider_simulator.errors import (
     AccessError,
     InsufficientCreditError,
-    NothingFoundError,
     ServiceError,
     TooManyCallsError,
     UserError,
@@ -34,10 +33,9 @@ Sell = Callable[[Till, Fault | None], Sale]
 
 
 class Contract(Protocol):
-    """How one provider says things. ``prefix``: of its paths."""
+    """How one provider says things. ``name``: by which its limits are set."""
 
     name: str
-    prefix: str
 
     def delivery(self, sale: Sale, call_id: Any) -> Response:
         """The answer to a call that sold something."""
@@ -122,9 +120,6 @@ class Counter:
                 till.charge(sale.price)
                 till.note(asked, sale, fault or "ok")
                 return sale
-        except NothingFoundError:
-            self.store.note(account, asked, fault or "ok")
-            raise
         except ServiceError as error:
             self.store.note(account, asked, error.outcome)
             raise

@@ -22,7 +22,6 @@ class JsonRpc:
     """One of the two contracts."""
 
     name: str
-    prefix: str
 
     def delivery(self, sale: Sale, call_id: Any) -> Response:
         return Response(wire.answer(call_id, sale.answer), media_type=JSON)

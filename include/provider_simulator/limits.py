@@ -7,8 +7,15 @@ import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+BUCKETS = {
+    "odoo_iap": ("search",),
+    "odoo_dnb": ("search",),
+    "people_data_labs": ("search",),
+    "apollo": ("companies", "people", "enrich"),
+}
+"""What is counted together, by contract."""
 _KEPT = 10_000  # arrivals of one bucket of an account
 
 
@@ -17,10 +24,16 @@ class Limit(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    contract: str = Field(description="odoo_iap, odoo_dnb, people_data_labs or apollo")
-    bucket: str = Field(description="search; apollo: companies, people or enrich")
+    contract: str = Field(description="; ".join(f"{name}: {', '.join(of)}" for name, of in BUCKETS.items()))
+    bucket: str
     calls: int = Field(ge=0)
     seconds: float = Field(gt=0, le=86_400)
+
+    @model_validator(mode="after")
+    def _known(self) -> Limit:
+        if self.bucket not in BUCKETS.get(self.contract, ()):
+            raise ValueError(f"there is no bucket {self.bucket!r} of {self.contract!r}")
+        return self
 
 
 class Arrival(BaseModel):

@@ -20,7 +20,7 @@ from provider_simulator.store import Sale, Till
 
 ENDPOINT = "/api/dnb/1/search_by_criteria"
 
-_CONTRACT = JsonRpc("odoo_dnb", "/api/dnb/")
+_CONTRACT = JsonRpc("odoo_dnb")
 _SHAPE = Shape(
     left_out=(("phone",), ("name",), ("duns",)),
     wrong=lambda company: {"employees": "many", "unspsc_codes": "none", "name": {}},

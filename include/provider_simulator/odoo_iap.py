@@ -18,7 +18,7 @@ from provider_simulator.store import Sale, Till
 ENDPOINT = "/iap/clearbit/2/lead_mining_request"
 BALANCE_ENDPOINT = "/iap/1/balance"
 
-_CONTRACT = JsonRpc("odoo_iap", "/iap/")
+_CONTRACT = JsonRpc("odoo_iap")
 SHAPE = Shape(
     left_out=(("company_data", "phone"), ("company_data", "name"), ("company_data",)),
     wrong=lambda company: {"employees": "many", "email": "".join(company["email"][:1]), "founded_year": {}},

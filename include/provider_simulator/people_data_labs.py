@@ -97,7 +97,6 @@ class PeopleDataLabs:
     """The contract: how it says things."""
 
     name = "people_data_labs"
-    prefix = "/v5/"
 
     def delivery(self, sale: Sale, call_id: Any) -> Response:
         return Response(sale.answer, headers={"x-call-credits-spent": str(sale.price)}, media_type=JSON)
@@ -112,7 +111,7 @@ class PeopleDataLabs:
 
 
 class _Desk:
-    """One of the two searches."""
+    """What is sold, and for how much."""
 
     def __init__(self, counter: Counter, quirks: frozenset[str]) -> None:
         self.counter = counter

@@ -74,7 +74,10 @@ def test_a_limit_is_set_anew_and_cleared(clock: Clock) -> None:
     assert watched.arrivals("apollo", "people", "a") == watched.windows("apollo", "people", "a") == []
 
 
-@pytest.mark.parametrize("wrong", [{"calls": -1}, {"seconds": 0}, {"seconds": 1e9}, {"minutes": 1}])
-def test_limits_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [{"calls": -1}, {"seconds": 0}, {"seconds": 1e9}, {"minutes": 1}, {"contract": "zoominfo"}, {"bucket": "search"}],
+)
+def test_limits_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Limit.model_validate({"contract": "apollo", "bucket": "people", "calls": 1, "seconds": 60, **wrong})
