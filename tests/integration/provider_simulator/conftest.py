@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from provider_simulator import limits
 from provider_simulator.odoo_iap import ENDPOINT
 from provider_simulator.testing import Simulator, running_simulator
 
@@ -25,6 +26,23 @@ def payload(token: str = "trial-1", **data: Any) -> dict[str, Any]:
     asked = {"lead_number": 3, "search_type": "companies", "countries": [], **data}
     params = {"account_token": token, "dbuuid": "790bce26-e71a-11f1-9ef9-02fc00000001", "data": asked}
     return {"jsonrpc": "2.0", "method": "call", "params": params, "id": "c0ffee"}
+
+
+class Clock:
+    """The limits' clock, which stands still unless it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(limits, "time", clock)
+    return clock
 
 
 @pytest.fixture
