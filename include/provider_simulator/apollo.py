@@ -193,7 +193,7 @@ def add_routes(app: FastAPI, counter: Counter) -> None:
     async def people_search(search: Annotated[PeopleSearch, Query()], key: Key) -> Response:
         """People without e-mail, their last names obfuscated. Free, and not struck by faults."""
         try:
-            await counter.enter(contract, "people", key)
+            counter.enter(contract, "people", key)
             response = Response(json.dumps(await run_in_threadpool(desk.people, search)), media_type=JSON)
         except ServiceError as error:
             response = contract.refusal(error, None)

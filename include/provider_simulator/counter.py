@@ -61,7 +61,7 @@ class Counter:
             raise AccessError
         return str(token)
 
-    async def enter(self, contract: Contract, bucket: str, token: Any) -> str:
+    def enter(self, contract: Contract, bucket: str, token: Any) -> str:
         """The account, where it may call now. Raises ``AccessError``, ``TooManyCallsError``."""
         account = self.admit(token)
         if (seconds := self.limits.enter(contract.name, bucket, account)) is not None:
@@ -82,7 +82,7 @@ class Counter:
     ) -> Response:
         """One paid call. ``asked`` is noted in the account's history. ``struck``: by faults and recorded answers."""
         try:
-            account = await self.enter(contract, bucket, token)
+            account = self.enter(contract, bucket, token)
             if struck and (replay := self.switchboard.next_replay()):
                 return _replayed(replay, call_id)
             plan = self.switchboard.next_fault() if struck else None

@@ -190,7 +190,8 @@ class _Desk:
         for clause in clauses if isinstance(clauses, list) else []:
             for field, wanted in (clause.get("term") or clause.get("terms") or {}).items():
                 if field in ("job_company_id", "job_company_website"):
-                    keys = wanted if isinstance(wanted, list) else [wanted]
+                    value = wanted.get("value") if isinstance(wanted, dict) else wanted
+                    keys = map(str, value if isinstance(value, list) else [value])
                     return sorted({place for key in keys for place in self.shelves.people_by_company.get(key, [])})
         return range(len(self.shelves.people))
 

@@ -103,6 +103,8 @@ def test_people_of_a_company(simulator: Simulator) -> None:
     company = next(one for one in data_of(ask(simulator, in_all(US), size=60)) if ask(
         simulator, in_all({"term": {"job_company_id": one["id"]}}), "person").status_code == 200)  # fmt: skip
     by_id = data_of(ask(simulator, in_all({"term": {"job_company_id": company["id"]}}), "person", size=100))
+    by_value = in_all({"term": {"job_company_id": {"value": company["id"]}}})
+    assert data_of(ask(simulator, by_value, "person", size=100)) == by_id
     website = company["website"].removeprefix("www.")
     by_website = data_of(ask(simulator, in_all({"terms": {"job_company_website": [website]}}), "person", size=100))
     assert {one["id"] for one in by_id} <= {one["id"] for one in by_website}
