@@ -34,6 +34,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from datetime import UTC, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, task
@@ -111,7 +112,8 @@ with DAG(
 
         with crm_session(params["crm_conn_id"]) as connection:
             check_migrated(connection)
-            compared = reconciliation.compare_balances(connection, provider_for)
+            limited = partial(provider_for, crm_conn_id=params["crm_conn_id"])
+            compared = reconciliation.compare_balances(connection, limited)
         for comparison in compared:
             log.log(logging.WARNING if comparison.reported is None else logging.INFO, "%s", comparison)
         fail_with("Providers say otherwise", (str(comparison) for comparison in compared if comparison.differs))

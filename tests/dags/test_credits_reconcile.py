@@ -42,7 +42,9 @@ def mirror(conn: psycopg.Connection) -> None:
 
 def tell(dag: DAG, balance: Callable[[], int | None]) -> None:
     """Every connection is a provider with that balance from now on."""
-    function(dag, "compare_balances").__globals__["provider_for"] = lambda conn_id: SimpleNamespace(balance=balance)
+    function(dag, "compare_balances").__globals__["provider_for"] = lambda conn_id, crm_conn_id: SimpleNamespace(
+        balance=balance
+    )
 
 
 def test_it_runs_every_day_once_and_catches_nothing_up(dag: DAG) -> None:

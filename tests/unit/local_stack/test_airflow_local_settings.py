@@ -18,6 +18,9 @@ from lead_mining.identifiers import e164, registered_domain
 from lead_mining.quality.data_docs import new_context
 from lead_mining.quality.syntax import is_domain, is_email
 import lead_mining.quality.validation, lead_mining.providers.odoo_iap, lead_mining.providers.lead_catalog
+import lead_mining.rate_limits
+from lead_mining.providers.connections.installed import announced, provider_type
+assert [provider_type(name) for name in announced()]
 new_context()
 assert e164("030 901820", "DE") and registered_domain("acme.de") and is_domain("acme.de") and is_email("a@acme.de")
 """
