@@ -20,36 +20,17 @@ from hypothesis import given, settings
 
 from lead_mining import vocabulary
 from lead_mining.exceptions import (
-    MalformedAnswer,
     MalformedRecord,
     ProviderAccessDenied,
     ProviderBusy,
     ProviderCreditsExhausted,
-    ProviderError,
-    ProviderRejected,
     ProviderUnavailable,
 )
 from lead_mining.providers.base import MOST_CALLS_AT_ONCE, Company, Contact, Exclusions, Page, Provider
 from lead_mining.providers.text import storable
 from lead_mining.request import MiningRequest
 from lead_mining.testing.anything import spoilt
-from lead_mining.testing.stage import Bought, GateSpy, Known, Stage, drain, fetches
-
-ERRORS: dict[str, type[ProviderError]] = {
-    "http_429": ProviderUnavailable,
-    "http_500": ProviderUnavailable,
-    "cut_off": ProviderUnavailable,
-    "charged_then_500": ProviderUnavailable,
-    "not_json": MalformedAnswer,
-    "user_error": ProviderRejected,
-    "access_error": ProviderAccessDenied,
-    "insufficient_credits": ProviderCreditsExhausted,
-    "credit_flag": ProviderCreditsExhausted,
-}
-"""What a call that goes wrong so must raise."""
-
-BAD_PAGES = ("missing_keys", "wrong_types", "hostile", "duplicate_companies", "repeated_page")
-"""What the call brings all the same; bad records are refused one by one."""
+from lead_mining.testing.stage import BAD_PAGES, ERRORS, Bought, GateSpy, Known, Stage, drain, fetches
 
 
 class ProviderContract:

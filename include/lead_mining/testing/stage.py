@@ -8,11 +8,37 @@ from typing import Any, NoReturn
 
 import pytest
 
-from lead_mining.exceptions import MalformedRecord, ProviderBusy
+from lead_mining.exceptions import (
+    MalformedAnswer,
+    MalformedRecord,
+    ProviderAccessDenied,
+    ProviderBusy,
+    ProviderCreditsExhausted,
+    ProviderError,
+    ProviderRejected,
+    ProviderUnavailable,
+)
 from lead_mining.providers.base import Company, Exclusions, Gate, Identity, Page, Provider, Query
 from lead_mining.providers.connections.base import ProviderType
 
 _ENDLESS = 200  # fetches, far more than any of the suite's queries needs
+
+
+ERRORS: dict[str, type[ProviderError]] = {
+    "http_429": ProviderUnavailable,
+    "http_500": ProviderUnavailable,
+    "cut_off": ProviderUnavailable,
+    "charged_then_500": ProviderUnavailable,
+    "not_json": MalformedAnswer,
+    "user_error": ProviderRejected,
+    "access_error": ProviderAccessDenied,
+    "insufficient_credits": ProviderCreditsExhausted,
+    "credit_flag": ProviderCreditsExhausted,
+}
+"""What a call that goes wrong so must raise."""
+
+BAD_PAGES = ("missing_keys", "wrong_types", "hostile", "duplicate_companies", "repeated_page")
+"""What the call brings all the same; bad records are refused one by one."""
 
 
 class Stage:
@@ -30,7 +56,7 @@ class Stage:
     """What must stand in no raw page and no error."""
     calls_a_service: bool = True
     faults: frozenset[str] = frozenset()
-    """Those that `strike` knows, of `contract.ERRORS` and `contract.BAD_PAGES`."""
+    """Those that `strike` knows, of ERRORS and BAD_PAGES."""
 
     def query(self, name: str) -> Query:
         return self.queries.get(name) or self.cannot(f"has no query for {name!r}")

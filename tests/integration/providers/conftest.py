@@ -13,8 +13,7 @@ import pytest
 from lead_mining.providers.base import Provider, Query
 from lead_mining.providers.connections.base import ConnectionValues
 from lead_mining.providers.connections.installed import provider_type
-from lead_mining.testing.contract import BAD_PAGES, ERRORS
-from lead_mining.testing.stage import Stage
+from lead_mining.testing.stage import BAD_PAGES, ERRORS, Stage
 from provider_simulator.catalogue import Row, write_catalogue
 from provider_simulator.generate import generate
 from provider_simulator.testing import Simulator, running_simulator
