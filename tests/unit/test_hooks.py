@@ -238,22 +238,20 @@ def test_the_installed_distribution_announces_it() -> None:
     assert entry.load() is get_provider_info
 
 
-def test_airflow_finds_both_connection_types_and_their_fields() -> None:
+def test_airflow_finds_all_connection_types_and_their_fields() -> None:
     from airflow.providers_manager import ProvidersManager
     from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
-    for hook in (Hook_lead_catalog, Hook_odoo_iap):
-        info = ProvidersManagerTaskRuntime().hooks[hook.conn_type]
+    types = {each["connection-type"]: each for each in get_provider_info()["connection-types"]}
+    assert {"apollo", "lead_catalog", "odoo_iap", "people_data_labs"} <= set(types)
+    for name, form in types.items():
+        info = ProvidersManagerTaskRuntime().hooks[name]
         assert info is not None
-        assert (info.hook_name, info.connection_id_attribute_name) == (hook.hook_name, "conn_id")
+        assert (info.hook_name, info.connection_id_attribute_name) == (form["hook-name"], "conn_id")
     manager = ProvidersManager()
-    widgets = manager.connection_form_widgets
-    assert {name for name in widgets if "lead_catalog" in name or "odoo_iap" in name} == {
-        "extra__lead_catalog__path",
-        "extra__lead_catalog__columns",
-        "extra__odoo_iap__dbuuid",
-        "extra__odoo_iap__calls_at_once",
-    }
+    fields = {f"extra__{name}__{field}" for name, form in types.items() for field in form.get("conn-fields", ())}
+    assert {"extra__lead_catalog__path", "extra__odoo_iap__dbuuid"} <= fields
+    assert fields <= set(manager.connection_form_widgets)
     behaviour = manager.field_behaviours["odoo_iap"]
     assert behaviour["relabeling"] == {"host": "Base URL", "password": "Account token"}
     assert "host" in manager.field_behaviours["lead_catalog"]["hidden_fields"]
