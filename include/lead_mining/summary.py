@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import LiteralString
 
 from psycopg import Connection
 
@@ -24,6 +25,23 @@ class RejectionCount:
     of: str
     """`company` or `contact`."""
     count: int
+
+
+@dataclass(frozen=True)
+class ProviderShare:
+    """What one of several providers gave, and took for it in its own credits."""
+
+    conn_id: str
+    companies: int
+    contacts: int
+    pages: int
+    charged: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.companies:,} companies and {self.contacts:,} contact(s) in {self.pages:,} page(s), for"
+            f" {self.charged:,} credit(s)"
+        )
 
 
 @dataclass(frozen=True)
@@ -50,7 +68,13 @@ class RunSummary:
     stopped: str | None
     data_docs: str | None
     notices: tuple[str, ...]
-    """What the CRM would do with new leads and loading does not (`lead_mining.crm.preflight`)."""
+    """What the CRM would do with new leads and loading does not (`lead_mining.crm.preflight`); what a provider does
+    only roughly."""
+    would_find_people: int | None = None
+    preview_costs: int | None = None
+    """Credits that a preview would have cost: so there was none."""
+    providers: tuple[ProviderShare, ...] = ()
+    """Where there are several, in the order in which they were first bought from."""
 
     def rejected(self, severity: str = "reject") -> list[RejectionCount]:
         return [r for r in self.rejections if r.severity == severity]
@@ -60,6 +84,10 @@ class RunSummary:
         rows = [("request", self.request_number or "dry run: nothing is charged or loaded")]
         if self.would_find is not None:
             rows.append(("would find", f"{self.would_find:,} companies"))
+        elif self.would_find_people is not None:
+            rows.append(("would find", f"{self.would_find_people:,} people; companies are not counted free"))
+        elif self.preview_costs:
+            rows.append(("would find", f"not asked, as to count costs {self.preview_costs:,} credit(s)"))
         elif self.dry_run:
             rows.append(("would find", "this provider cannot tell without charging"))
         rows.append(("candidates", f"{self.candidates:,} in {self.pages:,} page(s)"))
@@ -73,6 +101,7 @@ class RunSummary:
             ("credits spent", f"{self.credits_spent:,} of at most {self.max_cost:,}"),
             ("credits left", f"{self.credits_left:,} in account {self.credit_account}"),
             ("charged by the provider", f"{self.provider_charged:,}"),
+            *((f"from {each.conn_id}", str(each)) for each in self.providers),
         ]
         if self.lost_to_rejections and self.lost_to_rejections > 0:  # a retry is charged nothing
             rows.append(("of that, lost to rejections", f"{self.lost_to_rejections:,}"))
@@ -111,6 +140,26 @@ def _nothing_new(conn: Connection, run: runs.Run) -> str | None:
     return f"nothing new in {empty} runs of {search!r} in a row: widen its filters, or mine it less often"
 
 
+_SHARES: LiteralString = """
+WITH page AS (
+    SELECT p.page_number, p.charged, coalesce(p.provider, r.provider) AS provider
+    FROM lead_mining.raw_page p JOIN lead_mining.run r ON r.id = p.run_id WHERE p.run_id = %(run_id)s
+), bought AS (
+    SELECT page_number, 1 AS companies, 0 AS contacts FROM lead_mining.candidate WHERE run_id = %(run_id)s
+    UNION ALL
+    SELECT coalesce((SELECT min(s.page_number) FROM lead_mining.value_source s
+                     WHERE s.candidate_id = c.id AND s.field = 'contacts'), c.page_number), 0, c.contacts
+    FROM lead_mining.candidate c WHERE c.run_id = %(run_id)s AND c.contacts > 0
+), given AS (
+    SELECT page.provider, sum(companies) AS companies, sum(contacts) AS contacts
+    FROM bought JOIN page USING (page_number) GROUP BY 1
+)
+SELECT page.provider, coalesce(max(given.companies), 0)::int, coalesce(max(given.contacts), 0)::int, count(*)::int,
+       sum(page.charged)::int
+FROM page LEFT JOIN given USING (provider) GROUP BY 1 ORDER BY min(page.page_number)
+"""
+
+
 def summary(conn: Connection, run_key: str) -> RunSummary | None:
     """The run in numbers, as far as it has come; None where it was never prepared."""
     run = runs.find(conn, run_key)
@@ -128,6 +177,7 @@ def summary(conn: Connection, run_key: str) -> RunSummary | None:
         [run.id],
     ).fetchone() or (0, 0, 0)
     extracted = done.get("extract", {})
+    shares = conn.execute(_SHARES, {"run_id": run.id}).fetchall() if run.has_several_providers else []
     return RunSummary(
         run_id=run.id,
         request_number=run.request_number,
@@ -147,9 +197,17 @@ def summary(conn: Connection, run_key: str) -> RunSummary | None:
         lost_to_rejections=done.get("load_leads", {}).get("lost_to_rejections"),
         stopped=extracted.get("stopped"),
         data_docs=done.get("validate", {}).get("data_docs"),
-        notices=(
-            *filter(None, [run.mining_request.privacy_notice, _nothing_new(conn, run)]),
-            *run.crm_context.notices,
-            *done.get("load_leads", {}).get("notices", ()),
+        notices=tuple(
+            dict.fromkeys(
+                [
+                    *filter(None, [run.mining_request.privacy_notice, _nothing_new(conn, run)]),
+                    *run.crm_context.notices,
+                    *done.get("prepare_request", {}).get("notices", ()),
+                    *done.get("load_leads", {}).get("notices", ()),
+                ]
+            )
         ),
+        would_find_people=extracted.get("would_find_people"),
+        preview_costs=extracted.get("preview_costs"),
+        providers=tuple(ProviderShare(*share) for share in shares),
     )

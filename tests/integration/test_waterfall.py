@@ -18,9 +18,10 @@ from lead_mining.exceptions import (
     ProviderOutcomeUnknown,
     ProviderUnavailable,
 )
-from lead_mining.providers.base import Exclusions, Misfit, Page, Query
+from lead_mining.providers.base import Exclusions, Misfit, Page, Preview, Query
 from lead_mining.request import MiningRequest
 from lead_mining.sources import Source, offer
+from lead_mining.summary import summary
 
 pytestmark = pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
 PEOPLE = {
@@ -122,6 +123,12 @@ def test_the_next_is_asked_only_for_what_those_before_did_not_find(conn: psycopg
     )
     pipeline.release(conn, "lead_mining/x")
     assert audit(conn) == []
+    told = summary(conn, "lead_mining/x")
+    assert told
+    assert dict(told.lines()) | {
+        "from cheap": "3 companies and 0 contact(s) in 2 page(s), for 3 credit(s)",
+        "from dear": "3 companies and 6 contact(s) in 9 page(s), for 9 credit(s)",
+    } == dict(told.lines())
 
 
 def test_contacts_are_looked_for_though_the_first_has_companies_enough(conn: psycopg.Connection) -> None:
@@ -289,6 +296,31 @@ def test_an_unfinished_page_that_goes_on_where_it_began_ends_it(conn: psycopg.Co
     run_id = prepared(conn, then_provider_conn_ids=[])
     assert pipeline.extract(conn, run_id, stuck)["stopped"] == "the provider has no more"
     assert len(stuck.calls) == 2
+
+
+def test_with_a_mirrored_account_only_its_own_provider_is_asked(conn: psycopg.Connection) -> None:
+    conn.execute("INSERT INTO lead_mining.credit_account (name, provider_conn_id) VALUES ('mirror', 'cheap')")
+    with pytest.raises(InvalidRequest, match=r"then_provider_conn_ids.*mirrors that of 'cheap'"):
+        prepared(conn, credit_account="mirror")
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        ({"preview": Preview(None, [], people=7)}, "7 people; companies are not counted free"),
+        ({"preview_costs": 1}, "not asked, as to count costs 1 credit(s)"),
+    ],
+)
+def test_a_trial_run_tells_what_is_told_free(conn: psycopg.Connection, told: dict[str, Any], line: str) -> None:
+    teller = Seller("cheap", [])
+    for name, answer in told.items():
+        setattr(teller, name, lambda *_, answer=answer: answer)
+    run_id = prepared(conn, dry_run=True)
+    pipeline.extract(conn, run_id, teller)
+    found = summary(conn, "lead_mining/x")
+    assert found
+    assert ("would find", line) in found.lines()
+    assert teller.calls == []
 
 
 class Choosy(Seller):

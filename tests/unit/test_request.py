@@ -52,6 +52,13 @@ def test_only_countries_are_required() -> None:
             "company_size_min",
             "at most company_size_max (2)",
         ),
+        ({"countries": ["US"], "then_provider_conn_ids": ["a b"]}, "then_provider_conn_ids.0", "Airflow connection"),
+        ({"countries": ["US"], "then_provider_conn_ids": list("abcde")}, "then_provider_conn_ids", "at most 4"),
+        (
+            {"countries": ["US"], "then_provider_conn_ids": ["a", "lead_mining_provider"]},
+            "then_provider_conn_ids",
+            "asked first",
+        ),
         ({"countries": ["US"], "search_type": "people"}, "preferred_role", "CEO"),
         (
             {"countries": ["US"], "search_type": "people", "contact_filter_type": "seniority"},

@@ -62,3 +62,30 @@ def test_a_look_up_reads_no_table_as_a_whole(conn: psycopg.Connection) -> None:
         assert sum(found) == max(min(3000 - first, 1000), 0)
         assert scans == 0
         assert len(statements) == 3, "of the look-up, two"
+
+
+def test_known_companies_are_listed_for_who_must_be_told_them(conn: psycopg.Connection) -> None:
+    """Of the countries asked for, the run's own first and whatever their country; no domain that many share."""
+    (germany,) = conn.execute("SELECT id FROM res_country WHERE code = 'DE'").fetchone() or (0,)
+    for site, reveal_id in (("https://www.crm.example/x", None), ("gmail.com", None), ("gmail.com", "r-crm")):
+        add_lead(conn, website=site, reveal_id=reveal_id, country_id=germany)
+    add_lead(conn, website="https://elsewhere.example")
+    bought(conn, [Company(domain="old.example", country_code="de"), Company(domain="other.example", country_code="FR")])
+    run_id = make_run(conn, number="LMR002")
+    with conn.transaction():
+        own = [Company(reveal_id="r-own", country_code="FR"), Company(domain="shop.own.example")]
+        candidates.store_page(conn, run_id, 1, 2, Page({}, [{}, {}], 0, None), own)
+    known = Known(conn, run_id)
+    listed = [
+        (None, "shop.own.example"),
+        ("r-own", None),
+        (None, "old.example"),
+        ("r-crm", None),
+        (None, "crm.example"),
+    ]
+    assert known.listed(["DE"], 10) == listed
+    assert known.listed(["DE"], 2) == listed[:2]
+    assert known.listed(["PL"], 10) == listed[:2]
+    assert Exclusions().listed(["DE"], 10) == []
+    assert known.known([(None, "shop.own.example"), ("r-own", None)]) == [True, True]
+    assert Known(conn).known([(None, "shop.own.example"), ("r-own", None)]) == [False, False]
