@@ -56,6 +56,8 @@ class SharedGate(Gate):
     it has gone. `rates`: the windows of each bucket; one without any is not limited. Threads may share a gate.
     """
 
+    most_wait = MOST_WAIT
+
     def __init__(
         self,
         connect: Callable[[], psycopg.Connection],

@@ -22,7 +22,6 @@ from lead_mining.credits import accounts, run_holds
 from lead_mining.exceptions import LedgerError, ProviderCreditsExhausted, ProviderError
 from lead_mining.progress import Progress
 from lead_mining.providers.base import Exclusions, Page, Provider, Query
-from lead_mining.rate_limits import MOST_WAIT
 from lead_mining.runs import Run
 from lead_mining.sources import Source
 from lead_mining.storing import store
@@ -118,7 +117,7 @@ def _write_down(conn: Connection, run: Run, query: Query, wave: Wave, so_far: Pr
                     provider.most(query, asked, wave.cursor),
                     asked_at=asked_at,
                     balance_before=balance,
-                    answer_within=provider.answer_within + (MOST_WAIT if provider.rates else 0),
+                    answer_within=provider.answer_within + provider.gate.most_wait,
                     slot=slot,
                     provider=wave.source.conn_id,
                 )

@@ -12,7 +12,7 @@ from mined_runs import lose_call, make_run
 from lead_mining import buying, pipeline, provider_calls, runs, waterfall
 from lead_mining.exceptions import LedgerError, ProviderError, ProviderOutcomeUnknown, ProviderUnavailable
 from lead_mining.progress import progress
-from lead_mining.providers.base import Exclusions, Page, Query
+from lead_mining.providers.base import Exclusions, Gate, Page, Query
 from lead_mining.providers.odoo_iap import OdooIap
 from lead_mining.runs import Run
 from lead_mining.sources import Source
@@ -64,6 +64,18 @@ def test_each_call_is_written_down_with_the_balance_before_it(
     known = conn.execute("SELECT asked, most, balance_before FROM lead_mining.provider_call ORDER BY id").fetchall()
     assert known == [(3, 3, 10_000), (3, 3, 9_997), (3, 3, 9_994)]
     assert simulator.account(token)["balance"] == 9_991
+
+
+def test_a_call_may_be_under_way_as_long_as_it_waits_at_the_gate_and_is_worked_on(
+    conn: psycopg.Connection, run: Run, provider: OdooIap
+) -> None:
+    provider.gate = Gate()
+    provider.gate.most_wait = 50.0
+    buy(conn, run, provider)
+    (seconds,) = conn.execute(
+        "SELECT min(extract(epoch FROM pending_until - asked_at))::float8 FROM lead_mining.provider_call"
+    ).fetchone()
+    assert 50.1 <= seconds < 60
 
 
 def test_a_call_is_committed_before_it_is_made(

@@ -176,6 +176,9 @@ class Rate:
 class Gate:
     """What each HTTP call to a provider passes, and is told what came of it. This one lets all pass."""
 
+    most_wait: float = 0.0
+    """Seconds, the longest that `enter` waits."""
+
     def enter(self, bucket: str) -> None:
         """Wait until a call may be made. Raises ProviderBusy where that is not soon: nothing was sent."""
 

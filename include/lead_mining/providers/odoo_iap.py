@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -17,7 +18,7 @@ from lead_mining.exceptions import (
     ProviderRejected,
     ProviderUnavailable,
 )
-from lead_mining.providers.base import Company, Contact, Exclusions, JsonObject, Page, Preview, Provider, Query
+from lead_mining.providers.base import Company, Contact, Exclusions, JsonObject, Page, Preview, Provider, Query, Rate
 from lead_mining.providers.reading import RecordReader
 from lead_mining.providers.text import shorten
 from lead_mining.providers.transport import READ_TIMEOUT, answers, call_json, check_base_url, new_client
@@ -56,6 +57,7 @@ class OdooIap(Provider):
     excludes_known = False
     charges = True
     answer_within = READ_TIMEOUT
+    rates: Mapping[str, tuple[Rate, ...]] = {"search": (), "balance": ()}  # none is known
 
     def __init__(
         self,
@@ -64,8 +66,10 @@ class OdooIap(Provider):
         dbuuid: str,
         client: httpx.Client | None = None,
         calls_at_once: int = 1,
+        rates: Mapping[str, tuple[Rate, ...]] = rates,
     ) -> None:
         self.name = "odoo_iap"
+        self.rates = rates
         self.calls_at_once = calls_at_once
         base = self._base_url = check_base_url(base_url)
         self._balance_url = (_BALANCE_OF_ODOO if base == _SERVICE_OF_ODOO else base) + _BALANCE_ENDPOINT

@@ -8,7 +8,7 @@ import pytest
 
 from lead_mining.exceptions import InvalidRequest, ProviderRejected
 from lead_mining.providers.base import Rate
-from lead_mining.providers.connections import apollo, people_data_labs
+from lead_mining.providers.connections import apollo, odoo_iap, people_data_labs
 from lead_mining.providers.connections.base import ConnectionValues, ProviderType
 
 KEY = "s3cret-api-key-of-ours"
@@ -96,3 +96,13 @@ def test_companies_a_call() -> None:
     for size in (0, 101, "many", 2.5, True):
         with pytest.raises(InvalidRequest, match=r"extra\.page_size"):
             make(connection(extra={"page_size": size}))
+
+
+@pytest.mark.parametrize("contract", [17, 19])
+def test_limits_may_be_given_where_none_are_usual(contract: int) -> None:
+    extra = {"dbuuid": "of-a-database", "contract": contract}
+    found = odoo_iap.PROVIDER.make(connection(host="https://iap.test", extra=extra | {"rates": {"search": [[10, 60]]}}))
+    assert found.rates == {"search": (Rate(10, 60.0),), "balance": ()}
+    assert not any(odoo_iap.PROVIDER.make(connection(host="https://iap.test", extra=extra)).rates.values())
+    with pytest.raises(InvalidRequest, match="search or balance"):
+        odoo_iap.PROVIDER.make(connection(host="https://iap.test", extra=extra | {"rates": {"enrich": [[1, 1]]}}))

@@ -1,7 +1,7 @@
 """Connections of type `odoo_iap`: host = base URL, password = account token, `extra.dbuuid`.
 
 `extra.contract` is the version of Odoo whose contract is spoken: 17, the default, or 19. `extra.calls_at_once` is how
-many paid calls may be under way, by default 1.
+many paid calls may be under way, by default 1. `extra.rates` limits how often the account is called.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lead_mining.providers.base import MOST_CALLS_AT_ONCE, Provider
+from lead_mining.providers.connections.account import RATES_FIELD, rates_of
 from lead_mining.providers.connections.base import ConnectionValues, ProviderType
 
 _CLEARBIT, _DNB = 17, 19
@@ -48,6 +49,7 @@ _FORM: dict[str, Any] = {
             ),
             "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 8},
         },
+        "rates": RATES_FIELD,
     },
 }
 
@@ -69,7 +71,8 @@ def _make(connection: ConnectionValues) -> Provider:
     if contract == _DNB and at_once != 1:
         raise connection.wrong("extra.calls_at_once must be 1 with contract 19: each call is told what came before it")
     provider = OdooDnb if contract == _DNB else OdooIap
-    return provider(connection.base_url, connection.password, dbuuid.strip(), calls_at_once=at_once)
+    rates = rates_of(connection, OdooIap.rates)
+    return provider(connection.base_url, connection.password, dbuuid.strip(), calls_at_once=at_once, rates=rates)
 
 
 def _asset(connection: ConnectionValues) -> str:
