@@ -23,7 +23,6 @@ from lead_mining.providers.connections.base import ProviderType
 
 _ENDLESS = 200  # fetches, far more than any of the suite's queries needs
 
-
 ERRORS: dict[str, type[ProviderError]] = {
     "http_429": ProviderUnavailable,
     "http_500": ProviderUnavailable,
@@ -44,8 +43,8 @@ BAD_PAGES = ("missing_keys", "wrong_types", "hostile", "duplicate_companies", "r
 class Stage:
     """A provider, an account of the test's own, and the service or its stand-in behind it. To inherit from.
 
-    Only `query`, `provider` and `expected` must be there. What else a stage cannot do is skipped, and says so.
-    `queries`, by what they are for: `few` (4 to 30 companies), `nothing`, and, to compare with `expected`, `country`,
+    Only `queries`, `provider` and `expected` must be there. What else a stage cannot do is skipped, and says so.
+    `queries`, by what they are for: `few` (4 to 40 companies), `nothing`, and, to compare with `expected`, `country`,
     `state`, `industry`, `size`; where it sells contacts `roles` (with a preferred one, and others) and `seniority`;
     `impossible` for one that the provider cannot do.
     """
