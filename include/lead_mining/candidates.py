@@ -142,24 +142,50 @@ def store_page(
             copy.write_row((run_id, position, page_number, company.model_dump_json(), len(company.contacts)))
 
 
+# A page for each provider that gave the candidates or a value of theirs: who gave what stays known.
+_RETRIED: LiteralString = """
+WITH tried AS (
+    SELECT again.*, coalesce(p.provider, r.provider) AS provider
+    FROM unnest(%(ids)s::bigint[], %(companies)s::jsonb[], %(contacts)s::int[])
+        WITH ORDINALITY AS again (id, company, contacts, place)
+    JOIN lead_mining.candidate c USING (id)
+    JOIN lead_mining.run r ON r.id = c.run_id
+    JOIN lead_mining.raw_page p ON (p.run_id, p.page_number) = (c.run_id, c.page_number)
+), late AS (
+    SELECT s.candidate_id AS id, s.field, coalesce(p.provider, r.provider) AS provider
+    FROM lead_mining.value_source s
+    JOIN lead_mining.candidate c ON c.id = s.candidate_id
+    JOIN lead_mining.run r ON r.id = c.run_id
+    JOIN lead_mining.raw_page p ON (p.run_id, p.page_number) = (c.run_id, s.page_number)
+    WHERE s.candidate_id = ANY(%(ids)s)
+), page AS (
+    INSERT INTO lead_mining.raw_page (run_id, page_number, asked, found, charged, provider, body)
+    SELECT %(run_id)s, row_number() OVER (ORDER BY provider), greatest(count(id), 1), count(id), 0, provider,
+           jsonb_build_object('candidates_tried_again', array_remove(array_agg(id ORDER BY place), NULL))
+    FROM (SELECT provider, id, place FROM tried UNION ALL SELECT DISTINCT provider, NULL::bigint, 0 FROM late) AS given
+    GROUP BY provider RETURNING page_number, provider
+), stored AS (
+    INSERT INTO lead_mining.candidate (run_id, position, page_number, company, contacts, retry_of)
+    SELECT %(run_id)s, place, page_number, company, contacts, id FROM tried JOIN page USING (provider)
+    RETURNING id, retry_of
+)
+INSERT INTO lead_mining.value_source (candidate_id, field, page_number)
+SELECT DISTINCT stored.id, late.field, page.page_number
+FROM late JOIN page USING (provider) JOIN stored ON stored.retry_of = late.id
+"""
+
+
 def store_retried(conn: Connection, run_id: int, companies: dict[int, Company]) -> None:
-    """Rejected candidates once more, as those of another run: a page that was not bought, and the step's result."""
+    """Rejected candidates once more, as those of another run: pages that were not bought, and the step's result."""
     ids = list(companies)
     conn.execute(
-        "INSERT INTO lead_mining.raw_page (run_id, page_number, asked, found, charged, body)"
-        " VALUES (%s, 1, %s, %s, 0, %s)",
-        [run_id, len(ids), len(ids), Jsonb({"candidates_tried_again": ids})],
-    )
-    conn.execute(
-        "INSERT INTO lead_mining.candidate (run_id, position, page_number, company, contacts, retry_of)"
-        " SELECT %s, place, 1, company, contacts, id"
-        " FROM unnest(%s::bigint[], %s::jsonb[], %s::int[]) WITH ORDINALITY AS c (id, company, contacts, place)",
-        [
-            run_id,
-            ids,
-            [Jsonb(company.model_dump(mode="json")) for company in companies.values()],
-            [len(company.contacts) for company in companies.values()],
-        ],
+        _RETRIED,
+        {
+            "run_id": run_id,
+            "ids": ids,
+            "companies": [Jsonb(company.model_dump(mode="json")) for company in companies.values()],
+            "contacts": [len(company.contacts) for company in companies.values()],
+        },
     )
     result = {"pages": 1, "candidates": len(ids), "provider_charged": 0, "stopped": "rejections were tried again"}
     conn.execute(

@@ -136,10 +136,11 @@ class Changes:
         self._fields: set[tuple[int, str]] = set()
 
     def add_contacts(self, held: Held, contacts: Sequence[Contact]) -> None:
-        """Behind those that it has from the same provider; another's stay as they are."""
+        """Behind those that it has from the same provider, if they are not the same; another's stay as they are."""
         company = self._companies.get(held.id, held.company)
-        if contacts and (held.contacts_of in (None, self._provider)):
-            self._change(held.id, company.model_copy(update={"contacts": (*company.contacts, *contacts)}), ["contacts"])
+        new = [contact for contact in contacts if contact not in company.contacts]
+        if new and held.contacts_of in (None, self._provider):
+            self._change(held.id, company.model_copy(update={"contacts": (*company.contacts, *new)}), ["contacts"])
 
     def fill(self, held: Held, company: Company) -> None:
         """What it lacks, from the same company as another sold it: its place only as a whole, in the same country."""

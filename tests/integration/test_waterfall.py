@@ -7,9 +7,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from crm_role import apply_role, logged_in
 from fake_sellers import Finder, Killed, Seller, company, person
 
-from lead_mining import buying, pipeline, provider_calls, runs
+from lead_mining import buying, pipeline, provider_calls, retrying, runs
 from lead_mining.audit import audit
 from lead_mining.exceptions import (
     FieldProblem,
@@ -18,6 +19,7 @@ from lead_mining.exceptions import (
     ProviderOutcomeUnknown,
     ProviderUnavailable,
 )
+from lead_mining.judging import Known
 from lead_mining.providers.base import Exclusions, Misfit, Page, Preview, Query
 from lead_mining.request import MiningRequest
 from lead_mining.sources import Source, offer
@@ -296,6 +298,34 @@ def test_an_unfinished_page_that_goes_on_where_it_began_ends_it(conn: psycopg.Co
     run_id = prepared(conn, then_provider_conn_ids=[])
     assert pipeline.extract(conn, run_id, stuck)["stopped"] == "the provider has no more"
     assert len(stuck.calls) == 2
+
+
+def test_who_gave_what_is_known_of_companies_that_are_tried_again(conn: psycopg.Connection, tmp_path: Path) -> None:
+    sources = two()
+    run_id = prepared(conn)
+    pipeline.extract(conn, run_id, sources)
+    conn.execute(
+        'UPDATE lead_mining.candidate SET company = company || \'{"country_code": "FR"}\' WHERE position IN (1, 4)'
+    )
+    pipeline.validate(conn, run_id, tmp_path)
+    ids = [id_ for (id_,) in conn.execute("SELECT id FROM lead_mining.candidate WHERE state = 'rejected' ORDER BY id")]
+    plan = retrying.prepare_retry(conn, "retry/x", ids, (), {id_: {"country_code": "DE"} for id_ in ids})
+    assert load(conn, plan["run_id"], tmp_path)["leads"] == 2
+    assert conn.execute(
+        "SELECT field, provider, count(*) FROM lead_mining.provenance WHERE field IN ('name', 'email')"
+        " GROUP BY 1, 2 ORDER BY 1, 2"
+    ).fetchall() == [("email", "dear", 3), ("name", "cheap", 1), ("name", "dear", 1)]
+
+
+def test_the_role_that_mines_may_do_all_of_it(conn: psycopg.Connection) -> None:
+    apply_role(conn)
+    _, dear = sources = two()
+    dear.provider.excludes_known = False  # type: ignore[misc]
+    with logged_in(conn) as role:
+        run_id = prepared(role)
+        pipeline.extract(role, run_id, sources)
+        assert bought(role, run_id) == ALL
+        assert len(Known(role, run_id).listed(["DE"], 4)) == 4
 
 
 def test_with_a_mirrored_account_only_its_own_provider_is_asked(conn: psycopg.Connection) -> None:
