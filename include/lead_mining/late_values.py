@@ -38,12 +38,12 @@ WITH asked AS MATERIALIZED (
 ), found AS (
     SELECT a.place, c.id FROM asked a JOIN lead_mining.candidate c
       ON hashtextextended(c.company->>'reveal_id', 0) = a.by_reveal_id AND c.company->>'reveal_id' = a.reveal_id
-    WHERE c.run_id = %(run_id)s
+    WHERE c.run_id = %(run_id)s AND c.company->>'reveal_id' IS NOT NULL
     UNION ALL
     SELECT a.place, c.id FROM asked a JOIN lead_mining.candidate c
       ON hashtextextended(lower(c.company->>'domain'), 0) = a.by_domain
       AND lower(c.company->>'domain') = lower(a.domain)
-    WHERE c.run_id = %(run_id)s
+    WHERE c.run_id = %(run_id)s AND c.company->>'domain' IS NOT NULL
     UNION ALL
     SELECT a.place, j.candidate_id FROM asked a JOIN lead_mining.rejection j ON j.value = a.reveal_id
     WHERE j.run_id = %(run_id)s AND j.step = 'extract' AND j.rule = %(sold_twice)s AND j.duplicate_of = %(provider)s

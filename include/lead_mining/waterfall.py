@@ -36,7 +36,8 @@ WHERE c.run_id = %s AND c.position > %s AND c.contacts = 0 AND coalesce(p.provid
   AND NOT EXISTS (
       SELECT FROM lead_mining.candidate d
       WHERE hashtextextended(d.company->>'reveal_id', 0) = hashtextextended(c.company->>'reveal_id', 0)
-        AND d.company->>'reveal_id' = c.company->>'reveal_id' AND d.run_id = c.run_id AND d.position < c.position)
+        AND d.company->>'reveal_id' = c.company->>'reveal_id' AND d.company->>'reveal_id' IS NOT NULL
+        AND d.run_id = c.run_id AND d.position < c.position)
 ORDER BY c.position LIMIT %s
 """
 
