@@ -1,4 +1,4 @@
-"""What connections to providers with an API key share: the key, and in `extra.rates` the limits of its account."""
+"""What connections to accounts share: an API key, and in `extra.rates` how often the account may be called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from typing import Any, Final
 from lead_mining.providers.base import Rate
 from lead_mining.providers.connections.base import ConnectionValues
 
-RATES_FIELD: Final = {
+_ACCOUNT: Final = {
+    "label": "Account",
+    "description": "The same text in all connections to one account: they keep its limits together. Empty: none other.",
+    "schema": {"type": ["string", "null"]},
+}
+_RATES: Final = {
     "label": "Rate limits",
     "description": (
         "How often the account may be called, where that is not the provider's usual limit: for each kind of call, "
@@ -17,6 +22,8 @@ RATES_FIELD: Final = {
     ),
     "schema": {"type": ["object", "null"]},
 }
+ACCOUNT_FIELDS: Final = {"rates": _RATES, "account": _ACCOUNT}
+"""Of a connection's form. `account` is read by whom all connections pass, `hooks.provider_for`."""
 
 
 def key_of(connection: ConnectionValues) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lead_mining.providers.base import Provider
-from lead_mining.providers.connections.account import RATES_FIELD, key_of, rates_of
+from lead_mining.providers.connections.account import ACCOUNT_FIELDS, key_of, rates_of
 from lead_mining.providers.connections.base import ConnectionValues, ProviderType
 
 _BASE_URL = "https://api.apollo.io"
@@ -21,7 +21,7 @@ _FORM: dict[str, Any] = {
         "relabeling": {"host": "Base URL", "password": "API key"},
         "placeholders": {"host": _BASE_URL, "password": "a master key, or one for the searches and enrichment"},
     },
-    "conn-fields": {"rates": RATES_FIELD},
+    "conn-fields": ACCOUNT_FIELDS,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lead_mining.providers.base import MOST_CALLS_AT_ONCE, Provider
-from lead_mining.providers.connections.account import RATES_FIELD, rates_of
+from lead_mining.providers.connections.account import ACCOUNT_FIELDS, rates_of
 from lead_mining.providers.connections.base import ConnectionValues, ProviderType
 
 _CLEARBIT, _DNB = 17, 19
@@ -49,7 +49,7 @@ _FORM: dict[str, Any] = {
             ),
             "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 8},
         },
-        "rates": RATES_FIELD,
+        **ACCOUNT_FIELDS,
     },
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lead_mining.providers.base import Provider
-from lead_mining.providers.connections.account import RATES_FIELD, key_of, rates_of
+from lead_mining.providers.connections.account import ACCOUNT_FIELDS, key_of, rates_of
 from lead_mining.providers.connections.base import ConnectionValues, ProviderType
 
 _BASE_URL = "https://api.peopledatalabs.com"
@@ -32,7 +32,7 @@ _FORM: dict[str, Any] = {
             ),
             "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": _LARGEST_PAGE},
         },
-        "rates": RATES_FIELD,
+        **ACCOUNT_FIELDS,
     },
 }
 
