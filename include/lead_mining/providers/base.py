@@ -260,4 +260,9 @@ class Provider(Protocol):
         raise NotImplementedError(why)
 
     def check(self) -> str:
-        """Make one free call, and say in a sentence what it shows, for Airflow's *Test*. Raises ProviderError."""
+        """Make one free call, and say in a sentence what it shows, for Airflow's *Test*: here what `balance` does.
+
+        Raises ProviderError.
+        """
+        left = self.balance()
+        return f"The account is open; {'an unknown number of' if left is None else left} credits are left."

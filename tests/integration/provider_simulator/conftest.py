@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from stopped_clock import StoppedClock
 
 from provider_simulator import limits
 from provider_simulator.odoo_iap import ENDPOINT
@@ -28,19 +29,9 @@ def payload(token: str = "trial-1", **data: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "method": "call", "params": params, "id": "c0ffee"}
 
 
-class Clock:
-    """The limits' clock, which stands still unless it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def time(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
+    clock = StoppedClock()
     monkeypatch.setattr(limits, "time", clock)
     return clock
 

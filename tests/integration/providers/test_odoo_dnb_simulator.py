@@ -7,11 +7,7 @@ from collections.abc import Collection, Iterator
 import pytest
 
 from lead_mining.exceptions import (
-    MalformedAnswer,
-    ProviderAccessDenied,
-    ProviderCreditsExhausted,
     ProviderError,
-    ProviderRejected,
     ProviderUnavailable,
 )
 from lead_mining.providers.base import Company, Exclusions, Identity, Query
@@ -85,37 +81,6 @@ def test_states_and_sizes(provider: OdooDnb) -> None:
     found = drain(provider, query, Exclusions(), size=200)
     assert {company.state_code for company in found} == {"CA", "NY"}
     assert all(50 <= (company.employees or 0) <= 400 for company in found)
-
-
-@pytest.mark.parametrize(
-    ("fault", "expected", "paid"),
-    [
-        ("http_429", ProviderUnavailable, False),
-        ("http_500", ProviderUnavailable, False),
-        ("not_json", MalformedAnswer, False),
-        ("user_error", ProviderRejected, False),
-        ("access_error", ProviderAccessDenied, False),
-        ("insufficient_credits", ProviderCreditsExhausted, False),
-        ("credit_flag", ProviderCreditsExhausted, False),
-        ("cut_off", ProviderUnavailable, True),
-        ("charged_then_500", ProviderUnavailable, True),
-    ],
-)
-def test_a_fault_is_told_and_the_call_not_repeated(
-    provider: OdooDnb, simulator: Simulator, fault: str, expected: type[ProviderError], paid: bool
-) -> None:
-    provider.fetch(BANKS, 1, None, Exclusions())
-    before, balance = simulator.account(TOKEN), provider.balance()
-    simulator.add_fault(fault, seconds=7)
-    with pytest.raises(expected) as caught:
-        provider.fetch(BANKS, 3, None, Exclusions())
-    after = simulator.account(TOKEN)
-    assert (after["charged"] - before["charged"] > 0) == paid
-    assert paid <= (caught.value.charge != "none"), "what was paid is never said not to be"
-    assert balance is not None
-    assert provider.balance() == balance - (after["charged"] - before["charged"])
-    assert len(after["calls"]) == len(before["calls"]) + 1
-    assert TOKEN not in str(caught.value)
 
 
 def test_hostile_text_is_refused_record_by_record(provider: OdooDnb, simulator: Simulator) -> None:

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
+from stopped_clock import StoppedClock
 
 from provider_simulator import limits
 from provider_simulator.limits import Limit, Limits
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def time(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
+    clock = StoppedClock()
     monkeypatch.setattr(limits, "time", clock)
     return clock
 
@@ -28,7 +21,7 @@ def minute(calls: int, seconds: float = 50) -> Limit:
     return Limit(contract="apollo", bucket="people", calls=calls, seconds=seconds)
 
 
-def test_a_full_window_refuses_until_it_ends(clock: Clock) -> None:
+def test_a_full_window_refuses_until_it_ends(clock: StoppedClock) -> None:
     watched = Limits()
     watched.set(minute(2))
     clock.now += 10
@@ -38,10 +31,10 @@ def test_a_full_window_refuses_until_it_ends(clock: Clock) -> None:
     clock.now += 1
     assert watched.enter("apollo", "people", "a") is None
     assert [one.refused for one in watched.arrivals("apollo", "people", "a")] == [False, False, True, True, False]
-    assert [one.at - 1_000_000 for one in watched.arrivals("apollo", "people", "a")] == [10, 10, 10, 49, 50]
+    assert [one.at - 1_800_000_000 for one in watched.arrivals("apollo", "people", "a")] == [10, 10, 10, 49, 50]
 
 
-def test_accounts_and_buckets_are_counted_apart(clock: Clock) -> None:
+def test_accounts_and_buckets_are_counted_apart(clock: StoppedClock) -> None:
     watched = Limits()
     watched.set(minute(1))
     assert watched.enter("apollo", "people", "a") is None
@@ -50,7 +43,9 @@ def test_accounts_and_buckets_are_counted_apart(clock: Clock) -> None:
     assert watched.enter("apollo", "people", "a") == 50
 
 
-def test_the_longest_of_several_full_windows_is_waited_for_and_a_refused_call_counts_in_none(clock: Clock) -> None:
+def test_the_longest_of_several_full_windows_is_waited_for_and_a_refused_call_counts_in_none(
+    clock: StoppedClock,
+) -> None:
     watched = Limits()
     watched.set(minute(1))
     watched.set(minute(2, seconds=1000))
@@ -60,10 +55,10 @@ def test_the_longest_of_several_full_windows_is_waited_for_and_a_refused_call_co
     assert watched.enter("apollo", "people", "a") is None
     assert watched.enter("apollo", "people", "a") == 950
     short, long = watched.windows("apollo", "people", "a")
-    assert (short.used, long.used, long.ends) == (1, 2, 1_001_000)
+    assert (short.used, long.used, long.ends) == (1, 2, 1_800_001_000)
 
 
-def test_a_limit_is_set_anew_and_cleared(clock: Clock) -> None:
+def test_a_limit_is_set_anew_and_cleared(clock: StoppedClock) -> None:
     watched = Limits()
     watched.set(minute(0))
     assert watched.enter("apollo", "people", "a") == 50

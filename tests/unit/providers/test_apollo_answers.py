@@ -83,7 +83,7 @@ def test_the_balance_is_free_and_settles_only_when_it_is_no_longer_late() -> Non
     service = Service(balance={"credit_usage_stats": {"lead_credit": {"limit": 100, "consumed": 60, "left_over": 40}}})
     assert service.provider.balance() == 40
     assert service.provider.answer_within == 310.0
-    assert service.provider.check() == "The key is accepted; 40 credits are left."
+    assert service.provider.check() == "The account is open; 40 credits are left."
 
 
 @pytest.mark.parametrize(

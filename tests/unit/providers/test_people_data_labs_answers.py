@@ -65,7 +65,7 @@ def test_the_balance_is_told_by_a_search_that_finds_nothing() -> None:
     service = Service(told(NOTHING, 404, x_totallimit_remaining="77"))
     assert service.provider.balance() == 77
     assert service.bodies[0] == {"query": {"bool": {"filter": [{"term": {"id": "none"}}]}}, "size": 1}
-    assert service.provider.check() == "The key is accepted; 77 credits are left."
+    assert service.provider.check() == "The account is open; 77 credits are left."
 
 
 def test_a_balance_that_need_not_be_fresh_takes_no_call() -> None:

@@ -105,11 +105,6 @@ class Apollo(Provider):
     def gate(self, gate: Gate) -> None:
         self._calls.gate = gate
 
-    def check(self) -> str:
-        """Ask for what costs nothing. Raises ProviderError."""
-        left = self.balance()
-        return f"The key is accepted; {'an unknown number of' if left is None else left} credits are left."
-
     def misfits(self, query: Query) -> Sequence[Misfit]:
         """Of the query's words, those of the table that have none, or only about the same, at the provider."""
         return wanted.WORDS.misfits(query)
