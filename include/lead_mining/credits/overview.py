@@ -120,7 +120,7 @@ class OpenHold:
 
 
 def open_holds(conn: Connection[Any], most: int) -> list[OpenHold]:
-    """Holds that are not used up, the oldest first, at most so many."""
+    """Holds that are not used up, those that expire first, at most so many."""
     with conn.cursor(row_factory=class_row(OpenHold)) as cur:
         return cur.execute(
             "SELECT h.id, h.owner AS account, h.remaining, t.created_at AS held_at, h.expires_at, r.run_key,"
