@@ -155,8 +155,9 @@ def test_a_crm_that_cannot_be_read_is_named_and_no_password_shown(
     assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
-def test_the_folder_is_in_airflow_home_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow.configuration import AIRFLOW_HOME
-
+def test_the_folder_is_in_airflow_home_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("LEAD_MINING_DATA_DOCS", raising=False)
-    assert data_docs_folder() == Path(AIRFLOW_HOME) / "data_docs"
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    assert data_docs_folder() == tmp_path / "data_docs"
+    monkeypatch.delenv("AIRFLOW_HOME")
+    assert data_docs_folder() == Path.home() / "airflow" / "data_docs"
