@@ -120,12 +120,12 @@ class OpenHold:
 
 
 def open_holds(conn: Connection[Any], most: int) -> list[OpenHold]:
-    """Holds that are not used up, those that expire first, at most so many."""
+    """Holds that are not used up, the oldest first, at most so many."""
     with conn.cursor(row_factory=class_row(OpenHold)) as cur:
         return cur.execute(
             "SELECT h.id, h.owner AS account, h.remaining, t.created_at AS held_at, h.expires_at, r.run_key,"
             " r.request_number FROM lead_mining.hold h JOIN lead_mining.ledger_transaction t ON t.id = h.id"
-            " LEFT JOIN lead_mining.run r ON r.id = h.run_id WHERE h.remaining > 0 ORDER BY h.expires_at LIMIT %s",
+            " LEFT JOIN lead_mining.run r ON r.id = h.run_id WHERE h.remaining > 0 ORDER BY h.id LIMIT %s",
             [most],
         ).fetchall()
 

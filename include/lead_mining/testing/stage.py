@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -40,7 +41,7 @@ BAD_PAGES = ("missing_keys", "wrong_types", "hostile", "duplicate_companies", "r
 """What the call brings all the same; bad records are refused one by one."""
 
 
-class Stage:
+class Stage(ABC):
     """A provider, an account of the test's own, and the service or its stand-in behind it. To inherit from.
 
     Only `queries`, `provider` and `expected` must be there. What else a stage cannot do is skipped, and says so.
@@ -60,13 +61,13 @@ class Stage:
     def query(self, name: str) -> Query:
         return self.queries.get(name) or self.cannot(f"has no query for {name!r}")
 
+    @abstractmethod
     def provider(self) -> Provider:
         """A new object for the same account, as another process would have it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def expected(self, query: Query) -> Collection[str]:
         """Domains of all companies that match, from another source than the provider."""
-        raise NotImplementedError
 
     def charged(self) -> int:
         """Credits that the account was charged, by the service's own books."""

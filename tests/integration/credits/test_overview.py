@@ -62,11 +62,7 @@ def test_only_what_is_still_held_is_an_open_hold(conn: Conn, account: str, run_i
     third = ledger.hold(conn, account, 5, f"{account} 3")
     ledger.release(conn, first, f"{account} r")
     ledger.capture(conn, second, 4, f"{account} c")
-    held = overview.open_holds(conn, 10_000)
-    assert [hold.expires_at for hold in held] == sorted(hold.expires_at for hold in held)
-    mine = sorted(
-        (hold for hold in held if hold.account == account), key=lambda hold: hold.id
-    )  # a clock may be put back
+    mine = [hold for hold in overview.open_holds(conn, 10_000) if hold.account == account]
     assert [(hold.id, hold.remaining, hold.run_key) for hold in mine] == [
         (second, 6, f"lead_mining/{account}"),
         (third, 5, None),

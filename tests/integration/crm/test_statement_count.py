@@ -15,7 +15,7 @@ from lead_mining import candidates, judging, pipeline, runs
 from lead_mining.matching import crm_index
 from lead_mining.providers.lead_catalog import LeadCatalog
 
-MOST = 87
+MOST = 76
 """Statements for loading leads of another salesperson and writing their notes. Odoo 17: 12,330 for 200 leads."""
 
 
