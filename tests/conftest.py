@@ -1,10 +1,11 @@
-"""One PostgreSQL server for the whole test session."""
+"""One PostgreSQL server for the whole test session, and of each process that tests a home for Airflow of its own."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,10 @@ from local_stack.postgres import PostgresServer
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy machine")
 
+# Before airflow is first imported. Never one that is set already: processes of a session would share its database.
+_AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-home-")
+os.environ |= {"AIRFLOW_HOME": _AIRFLOW_HOME, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+
 # Tests may lose their data when the machine goes down; a product may not.
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -34,6 +39,11 @@ def postgres_server() -> Iterator[str]:
             yield server.conninfo("postgres")
     finally:
         shutil.rmtree(folder)
+
+
+def pytest_unconfigure() -> None:
+    """Nothing of it is left."""
+    shutil.rmtree(_AIRFLOW_HOME, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,17 +1,12 @@
-"""Airflow for the DAG tests: a home of its own, set before airflow is first imported; and a ledger to work on."""
+"""A ledger for the DAG tests to work on."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 from databases import ledger_database
-
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
-os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from crm_records import add_lead
+from more_itertools import chunked
 from statement_counter import counted_statements
 
 from lead_mining import candidates, judging, pipeline, runs
@@ -71,21 +72,22 @@ def test_as_many_statements_for_200_candidates_as_for_20(
     record_property("statements", len(sent[200]))
 
 
-def compared(conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, companies: Sequence[Company]) -> int:
+def compared(
+    conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, companies: Sequence[Company], chunk: int = 10_000
+) -> int:
     """Pairs that are weighed; all that are read from the database are."""
     pairs = []
     real = lookalikes.probability
     with monkeypatch.context() as patched:
         patched.setattr(lookalikes, "probability", lambda one, other: pairs.append(1) or real(one, other))
-        list(lookalikes.find_lookalikes(conn, 0, [list(enumerate(companies, 1))]))
+        list(lookalikes.find_lookalikes(conn, 0, chunked(list(enumerate(companies, 1)), chunk)))
     return len(pairs)
 
 
-@pytest.mark.parametrize("at_once", [10_000, 10], ids=["in one part", "part by part"])
+@pytest.mark.parametrize("chunk", [10_000, 10], ids=["in one chunk", "chunk by chunk"])
 def test_comparisons_grow_with_the_candidates_where_all_have_the_same_words(
-    conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, at_once: int
+    conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(lookalikes, "_AT_ONCE", at_once)
     counts = []
     with conn.transaction(force_rollback=True):
         for number in (100, 200, 400):  # two a city, with zips of their own; every other one with a domain of its own
@@ -93,7 +95,7 @@ def test_comparisons_grow_with_the_candidates_where_all_have_the_same_words(
                 firm(n, name="First National Bank", city=f"City {n // 2}", **{"domain": None} if n % 2 else {})
                 for n in range(number)
             ]
-            counts.append(compared(conn, monkeypatch, many))
+            counts.append(compared(conn, monkeypatch, many, chunk))
     assert counts[0] >= 50
     assert counts == [counts[0], 2 * counts[0], 4 * counts[0]]
 

@@ -22,8 +22,6 @@ from lead_mining.matching.names import words
 from lead_mining.matching.near import Place, Placed
 from lead_mining.providers.base import Company
 
-_AT_ONCE = 10_000  # candidates that are compared with the CRM in one statement
-
 
 @dataclass(frozen=True)
 class Lookalike:
@@ -90,18 +88,18 @@ def find_lookalikes(
     """The candidates, given as (id, company) in the provider's order, that are like a company of the CRM or like an
     earlier one of them that is not itself like another: the likeliest, from the model's threshold on.
 
-    To be called in a transaction, of which no more than a chunk is in memory. Reads only; the CRM as of the last
-    `crm_index.refresh`.
+    To be called in a transaction. A chunk is compared with the CRM in one statement, and no more is in memory. Reads
+    only; the CRM as of the last `crm_index.refresh`.
     """
     kept: dict[int, Placed] = {}
     earlier = False
-    for part in (chunk[first : first + _AT_ONCE] for chunk in chunks for first in range(0, len(chunk), _AT_ONCE)):
+    for chunk in chunks:
         if kept:
             if not earlier:
                 conn.execute(_BATCH)
             _remember(conn, kept)
             earlier = True
-        batch = _placed(conn, {id_: profile(company) for id_, company in part})
+        batch = _placed(conn, {id_: profile(company) for id_, company in chunk})
         in_crm = _nearest(conn, _IN_CRM, batch, anywhere=True, run_id=run_id)
         in_batch = _nearest(conn, _IN_BATCH, batch) if earlier else {}
         kept = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 from crm_records import add_lead
+from more_itertools import chunked
 from statement_counter import counted_statements
 
 from lead_mining.matching import crm_index
@@ -91,7 +92,7 @@ def test_statements_do_not_grow_with_the_candidates(crm: psycopg.Connection) -> 
     assert counts == [1, 1]  # the hashes; cursors beside
 
 
-def test_batches_are_compared_across_their_parts(crm: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_are_compared_with_one_another(crm: psycopg.Connection) -> None:
     companies = [
         ACME,
         Company(name="Zenox Foods", country_code="DE", city="Berlin"),
@@ -107,10 +108,8 @@ def test_batches_are_compared_across_their_parts(crm: psycopg.Connection, monkey
         (6, "candidate 4"),
     ]
     numbered = list(enumerate(companies, 1))
-    for size in (1, 2, 4):
-        monkeypatch.setattr("lead_mining.matching.lookalikes._AT_ONCE", size)
-        assert list(find_lookalikes(crm, 0, [numbered])) == whole
-        assert list(find_lookalikes(crm, 0, [numbered[:3], numbered[3:]])) == whole
+    for size in (1, 2, 3, 4):
+        assert list(find_lookalikes(crm, 0, chunked(numbered, size))) == whole
 
 
 def test_a_thousand_of_one_name_are_compared_with_the_first_alone(
@@ -119,11 +118,11 @@ def test_a_thousand_of_one_name_are_compared_with_the_first_alone(
     crm_index.refresh(crm)
     compared = []
     real = probability
-    monkeypatch.setattr("lead_mining.matching.lookalikes._AT_ONCE", 100)
     monkeypatch.setattr(
         "lead_mining.matching.lookalikes.probability", lambda one, other: compared.append(1) or real(one, other)
     )
-    found = list(find_lookalikes(crm, 0, [[(n, Company(name="Acme Tools", country_code="DE")) for n in range(1000)]]))
+    companies = [(n, Company(name="Acme Tools", country_code="DE")) for n in range(1000)]
+    found = list(find_lookalikes(crm, 0, chunked(companies, 100)))
     assert {like.duplicate_of for like in found} == {"candidate 0"}
     assert len(found) == 999
     assert len(compared) <= 2 * 999  # by two blocks
