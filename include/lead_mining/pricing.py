@@ -9,6 +9,7 @@ from psycopg import Connection
 from lead_mining.credits import overview
 from lead_mining.credits.ledger import Spendable
 from lead_mining.request import MiningRequest
+from lead_mining.sources import Offer
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Price:
     needed: int
     most: int
     """Up to the budget of the run, where it is more than the leads asked for cost."""
+    most_of_provider: int
+    """What the dearest of its providers can take for the leads asked for; 0 where none says more than `needed`."""
     least: Spendable
     account: str
     payable_leads: int
@@ -29,8 +32,11 @@ class Price:
         return self.needed <= self.least.credits
 
 
-def price(conn: Connection, request: MiningRequest) -> Price:
-    """Locks and sets aside nothing: `prepare_request` looks again, and then holds the credits."""
+def price(conn: Connection, request: MiningRequest, offer: Offer | None = None) -> Price:
+    """Locks and sets aside nothing: `prepare_request` looks again, and then holds the credits.
+
+    `offer`: what its providers say of it.
+    """
     account = overview.one_account(conn, request.credit_account)
     limits = [Spendable(account.available if account else 0, None)]
     if account and account.monthly_budget is not None:
@@ -41,9 +47,12 @@ def price(conn: Connection, request: MiningRequest) -> Price:
     if request.max_credits is not None:
         limits.append(Spendable(request.max_credits, "the budget of this run"))
     least = min(limits, key=lambda limit: limit.credits)
+    needed = request.cost_of(request.lead_number).total
+    dearest = offer.most(request.lead_number) if offer else 0
     return Price(
-        needed=request.cost_of(request.lead_number).total,
+        needed=needed,
         most=request.most_it_can_cost,
+        most_of_provider=dearest if dearest > needed else 0,
         least=least,
         account=request.credit_account,
         payable_leads=min(least.credits // request.cost_of(1).total, request.lead_number),

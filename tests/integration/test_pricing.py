@@ -11,6 +11,7 @@ from lead_mining.credits import accounts, ledger
 from lead_mining.credits.accounts import Account
 from lead_mining.pricing import price
 from lead_mining.request import MiningRequest
+from lead_mining.sources import Offer
 
 
 @pytest.fixture
@@ -61,6 +62,12 @@ def test_what_was_used_this_month_counts_for_the_account(conn: psycopg.Connectio
 def test_it_is_what_preparing_the_run_finds(conn: psycopg.Connection) -> None:
     accounts.set_up(conn, Account("default", monthly_budget=40))
     assert price(conn, asked()).least.credits == ledger.spendable(conn, "default").credits
+
+
+@pytest.mark.parametrize(("a_lead", "told"), [(1, 0), (2, 20)], ids=["no more than our price", "more"])
+def test_a_provider_that_may_take_more_than_our_price_is_told(conn: psycopg.Connection, a_lead: int, told: int) -> None:
+    found = price(conn, asked(), Offer((), lambda leads: a_lead * leads))
+    assert (found.needed, found.most_of_provider) == (10, told)
 
 
 def test_nothing_is_locked_or_set_aside(conn: psycopg.Connection) -> None:

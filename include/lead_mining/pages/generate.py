@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from lead_mining import vocabulary
 from lead_mining.crm.choices import Choices
@@ -15,10 +16,18 @@ from lead_mining.request_form import FIELDS, LOGINS, Filled
 from lead_mining.summary import RunSummary
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What stands beside a form that is right: its cost, its file as a saved search, what providers do but roughly."""
+
+    price: Price | None = None
+    saved_search: str | None = None
+    notices: Sequence[str] = ()
+
+
 def form_page(
     filled: Filled,
-    price: Price | None,
-    saved_search: str | None,
+    beside: Beside,
     choices: Choices,
     up: str,
     *,
@@ -28,10 +37,10 @@ def form_page(
     problem: str | None = None,
     left_out: Sequence[str] = (),
 ) -> str:
-    """The form as it was filled in. `saved_search`: a file that mines the same; `of`: the run whose CRM it is of.
+    """The form as it was filled in. `of`: the run whose CRM it is of; `preview`: the panel of a trial run, as HTML.
 
-    `preview`: the panel of a trial run, as HTML; `problem`: why it could not be sent, where that is no field's;
-    `left_out`: fields whose values are not shown to who asks.
+    `problem`: why it could not be sent, where that is no field's; `left_out`: fields whose values are not shown to who
+    asks.
     """
     fields = _fields(filled, choices, sees_people)
     return render(
@@ -43,8 +52,7 @@ def form_page(
         countries_with_states=sorted(vocabulary.state_filter_countries()),
         country_names=vocabulary.countries(),
         cost=filled.cost,
-        price=price,
-        saved_search=saved_search,
+        **vars(beside),
         of=of,
         token=secrets.token_hex(16),
         preview=preview,
@@ -53,12 +61,10 @@ def form_page(
     )
 
 
-def checked_parts(filled: Filled, price: Price | None, saved_search: str | None, up: str) -> str:
+def checked_parts(filled: Filled, beside: Beside, up: str) -> str:
     """What changes on the page while the form is filled in: what is wrong, what is chosen, what it costs."""
     fields = form_fields(FIELDS, filled.values, filled.messages)
-    return render(
-        "generate_checked.html.j2", up=up, fields=fields, cost=filled.cost, price=price, saved_search=saved_search
-    )
+    return render("generate_checked.html.j2", up=up, fields=fields, cost=filled.cost, **vars(beside))
 
 
 def preview_panel(run_key: str, run: RunSummary | None, state: str, up: str) -> str:

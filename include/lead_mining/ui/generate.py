@@ -16,8 +16,10 @@ from lead_mining.ui.answers import SentForm, Up, connection_of, crm_page, known_
 from lead_mining.ui.triggering import run_id_of_form, trigger
 
 if TYPE_CHECKING:
-    from lead_mining.pricing import Price
+    from lead_mining.pages.generate import Beside
+    from lead_mining.request import MiningRequest
     from lead_mining.request_form import Filled
+    from lead_mining.sources import Offer
 
 DAG_ID = "lead_mining"
 
@@ -52,8 +54,7 @@ def form(
         if of and earlier and earlier.conf.get("dry_run"):
             panel = preview_panel(of, summary(conn, of), earlier.state, up)
         return form_page(
-            filled,
-            *_beside(conn, filled, conn_id),
+            *_looked_at(conn, filled, conn_id),
             find_choices(conn),
             up,
             sees_people=sees_people,
@@ -75,7 +76,7 @@ def check(session: SessionDep, up: Up, sent: SentForm) -> Response:
     conn_id = connection_of(session, _of(sent))
 
     def show(conn: psycopg.Connection) -> str:
-        return checked_parts(filled, *_beside(conn, filled, conn_id), up)
+        return checked_parts(*_looked_at(conn, filled, conn_id), up)
 
     return crm_page(conn_id, up, show)
 
@@ -87,14 +88,15 @@ def send(session: SessionDep, user: GetUserDep, up: Up, sees_people: SeesPeople,
     from lead_mining.crm.choices import find_choices
     from lead_mining.pages.generate import form_page
 
-    filled, of = request_form.read(sent), _of(sent)
+    sent_form, of = request_form.read(sent), _of(sent)
     conn_id = connection_of(session, of)
     trial = "generate" not in sent("send")
 
     def show(conn: psycopg.Connection) -> str | Response:
+        filled, beside = _looked_at(conn, sent_form, conn_id)
         problem, problems = None, filled.problems
         try:
-            if filled.request:
+            if filled.request and not problems:
                 pipeline.resolve(conn, filled.request)
                 conf = request_form.conf_of(filled.request, conn_id) | ({"dry_run": True} if trial else {})
                 return _started(session, user, up, conf, "".join(sent("token")[-1:]))
@@ -104,7 +106,7 @@ def send(session: SessionDep, user: GetUserDep, up: Up, sees_people: SeesPeople,
             problem = str(error)
         page = form_page(
             filled.with_problems(problems),
-            *_beside(conn, filled, conn_id),
+            beside,
             find_choices(conn),
             up,
             sees_people=sees_people,
@@ -136,15 +138,39 @@ def _of(sent: SentForm) -> str | None:
     return run_key if run_key.startswith(f"{DAG_ID}/") else None
 
 
-def _beside(conn: psycopg.Connection, filled: Filled, conn_id: str) -> tuple[Price | None, str | None]:
-    """What the request costs, and its file as a saved search; nothing of a form that is wrong."""
+def _looked_at(conn: psycopg.Connection, filled: Filled, conn_id: str) -> tuple[Filled, Beside]:
+    """The form with what its providers cannot do as problems, and what stands beside it: nothing where it is wrong."""
+    from lead_mining.pages.generate import Beside
     from lead_mining.pricing import price
     from lead_mining.request_form import conf_of
     from lead_mining.searches import as_file
 
-    if filled.request is None:
-        return None, None
-    return price(conn, filled.request), as_file(conf_of(filled.request, conn_id))
+    request = filled.request
+    if request is None:
+        return filled, Beside()
+    try:
+        offered = _offer_for(request)
+    except InvalidRequest as error:
+        return filled.with_problems(error.problems), Beside()
+    notices = offered.notices if offered else ()
+    return filled, Beside(price(conn, request, offered), as_file(conf_of(request, conn_id)), notices)
+
+
+def _offer_for(request: MiningRequest) -> Offer | None:
+    """What its providers say of it; None where one cannot be opened here, as a file that workers alone see.
+
+    Raises InvalidRequest where one cannot do it, or there is none.
+    """
+    from lead_mining.hooks import provider_conn_ids, provider_for
+    from lead_mining.sources import Source, offer
+
+    try:
+        sources = [Source(conn_id, provider_for(conn_id)) for conn_id in provider_conn_ids(request.model_dump())]
+    except InvalidRequest:
+        raise
+    except LeadMiningError:
+        return None
+    return offer(sources, request)
 
 
 def _started(session: SessionDep, user: GetUserDep, up: str, conf: dict[str, Any], token: str) -> Response:

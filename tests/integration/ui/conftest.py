@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from lead_mining import pipeline
 from lead_mining.credits import ledger
 from lead_mining.privacy import suppression
 from provider_simulator.testing import running_simulator
+
+# Where nobody listens: pages call no provider.
+ODOO = json.dumps(
+    {"conn_type": "odoo_iap", "host": "http://127.0.0.1:9", "password": "token", "extra": {"dbuuid": "db"}}
+)
 
 __all__ = ["airflow_run", "anonymous", "token_of", "user", "viewer"]
 
@@ -61,6 +67,7 @@ def crm(
     """That CRM, as Airflow's connection lead_mining_crm of the role lead_mining, and its runs as Airflow knows them."""
     dsn = dsn_of(mined, user="lead_mining", password=PASSWORD)
     monkeypatch.setenv("AIRFLOW_CONN_LEAD_MINING_CRM", airflow_connection(dsn))
+    monkeypatch.setenv("AIRFLOW_CONN_LEAD_MINING_PROVIDER", ODOO)
     for name in ("people", "companies", "trial"):
         airflow_run(f"lead_mining/{name}")
     return mined

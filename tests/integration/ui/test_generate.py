@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -187,6 +188,66 @@ def test_the_check_says_what_is_wrong_and_what_it_costs(user: TestClient, ready:
     parts = user.post(f"{PAGE}check", data=FORM | {"lead_number": "2000"}, headers=FROM_THE_PAGE).text
     assert "Not enough" in parts
     assert '<p id="chosen-countries" hx-swap-oob="innerHTML">Germany, United States</p>' in parts
+
+
+def provider(monkeypatch: pytest.MonkeyPatch, conn_id: str, **connection: Any) -> None:
+    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps({"password": "k"} | connection))
+
+
+def test_what_a_provider_cannot_do_is_told_at_its_field_before_anything_is_sent(
+    user: TestClient, ready: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = {"dbuuid": "db", "contract": "19"}
+    provider(monkeypatch, "dnb", conn_type="odoo_iap", host="http://127.0.0.1:9", extra=contract)
+    people = {"search_type": "people", "preferred_role": "CEO", "provider_conn_id": "dnb"}
+    parts = user.post(f"{PAGE}check", data=FORM | people, headers=FROM_THE_PAGE).text
+    (said,) = re.findall(r'<p id="error-search_type" hx-swap-oob="innerHTML">(.*?)</p>', parts)
+    assert "'dnb' cannot do it: Odoo 19's contract sells no contacts" in unescape(said)
+    answer = send(user, **people)
+    assert answer.status_code == 422
+    assert "sells no contacts" in said_of(answer.text, "search_type")
+    assert queued_runs("lead_mining") == {}
+    assert send(user, **people | {"then_provider_conn_ids": "lead_mining_provider"}).status_code == 303
+
+
+def test_what_a_provider_does_roughly_and_what_it_may_take_stand_beside_the_form(
+    user: TestClient, ready: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider(monkeypatch, "apollo", conn_type="apollo")
+    asked = FORM | {"provider_conn_id": "apollo", "industries": ["Software & Services"], "max_credits": "5"}
+    parts = unescape(user.post(f"{PAGE}check", data=asked, headers=FROM_THE_PAGE).text)
+    assert "Its provider may take up to 6 for so many" in parts
+    assert "industries 'Software & Services' at 'apollo': " in parts
+
+
+@pytest.mark.parametrize(
+    ("connection", "said"),
+    [
+        (None, "'other' is not allowed: there is no Airflow connection with this id"),
+        ({"conn_type": "sqlite"}, "sqlite"),
+        ({"conn_type": "odoo_iap"}, "it needs"),
+    ],
+)
+def test_a_provider_that_is_none_is_told_at_its_field(
+    user: TestClient,
+    ready: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    connection: dict[str, Any] | None,
+    said: str,
+) -> None:
+    if connection:
+        provider(monkeypatch, "other", **connection)
+    answer = send(user, provider_conn_id="other")
+    assert answer.status_code == 422
+    assert said in said_of(answer.text, "provider_conn_id")
+    assert queued_runs("lead_mining") == {}
+
+
+def test_a_file_that_only_workers_see_keeps_nobody_from_sending(
+    user: TestClient, ready: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider(monkeypatch, "file", conn_type="lead_catalog", extra={"path": "/nowhere/companies.csv"})
+    assert send(user, provider_conn_id="file").status_code == 303
 
 
 def test_a_form_like_an_earlier_request_is_of_its_crm(

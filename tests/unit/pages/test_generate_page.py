@@ -13,7 +13,7 @@ from lead_mining import request_form
 from lead_mining.credits.ledger import Spendable
 from lead_mining.crm.choices import Choices
 from lead_mining.exceptions import FieldProblem
-from lead_mining.pages.generate import checked_parts, form_page, preview_panel
+from lead_mining.pages.generate import Beside, checked_parts, form_page, preview_panel
 from lead_mining.pricing import Price
 from lead_mining.request_form import FIELDS, Filled
 from lead_mining.summary import RejectionCount, RunSummary
@@ -22,7 +22,15 @@ UP = "../../"
 HOSTILE = "<script>alert(1)</script>'\"&"
 NOTHING = Choices((), (), ())
 CRM = Choices(("Europe", HOSTILE), ("Spring", HOSTILE), ("anna@crm.example", HOSTILE))
-PRICE = Price(needed=30, most=30, least=Spendable(100, None), account="default", payable_leads=10, trimmed=False)
+PRICE = Price(
+    needed=30,
+    most=30,
+    most_of_provider=0,
+    least=Spendable(100, None),
+    account="default",
+    payable_leads=10,
+    trimmed=False,
+)
 RUN = RunSummary(
     run_id=1, request_number=None, dry_run=True, max_cost=30, pages=1, candidates=10, would_find=1234, loaded=0, contacts=0,
     notes=0, rejections=(RejectionCount("deduplicate", "duplicate_domain", "reject", "company", 4),), credits_spent=0,
@@ -37,8 +45,7 @@ def filled(**values: Any) -> Filled:
 
 def page(form: Filled, choices: Choices = CRM, **more: Any) -> str:
     arguments: dict[str, Any] = {"sees_people": True, "of": None} | more
-    price = arguments.pop("price", None)
-    return form_page(form, price, arguments.pop("saved_search", None), choices, UP, **arguments)
+    return form_page(form, arguments.pop("beside", Beside()), choices, UP, **arguments)
 
 
 def text_of(html: str) -> str:
@@ -120,6 +127,7 @@ def test_a_closed_section_with_a_problem_is_open() -> None:
     [
         ({}, "Enough 100 left in the account 'default'"),
         ({"most": 50}, "With its budget it may cost up to 50"),
+        ({"most_of_provider": 33}, "Its provider may take up to 33 for so many"),
         (
             {"least": Spendable(29, None)},
             "Not enough 29 left in the account 'default' Ask for fewer leads, buy credits",
@@ -137,13 +145,20 @@ def test_a_closed_section_with_a_problem_is_open() -> None:
 )
 def test_the_cost_says_whether_it_can_be_paid(changes: dict[str, Any], said: str) -> None:
     form = filled(countries=["DE"], lead_number=10, search_type="people", contact_number=2, preferred_role="CEO")
-    for html in (page(form, price=replace(PRICE, **changes)), checked_parts(form, replace(PRICE, **changes), None, UP)):
+    beside = Beside(replace(PRICE, **changes))
+    for html in (page(form, beside=beside), checked_parts(form, beside, UP)):
         assert "30 credits at most Up to 10 for companies and up to 20 for their contacts." in text_of(html)
         assert said in text_of(html)
 
 
+def test_what_a_provider_does_roughly_stands_beside_its_cost() -> None:
+    form, beside = filled(countries=["DE"]), Beside(PRICE, notices=["industries 'Software' at 'x': wider there"])
+    for html in (page(form, beside=beside), checked_parts(form, beside, UP)):
+        assert "100 left in the account 'default' industries 'Software' at 'x': wider there" in text_of(html)
+
+
 def test_what_is_checked_lands_in_places_that_the_page_has() -> None:
-    html, parts = page(filled(), NOTHING), checked_parts(filled(), None, None, UP)
+    html, parts = page(filled(), NOTHING), checked_parts(filled(), Beside(), UP)
     swapped = re.findall(r'id="([\w-]+)" hx-swap-oob="innerHTML"', parts)
     assert len(swapped) > len(FIELDS)
     for id_ in swapped:
@@ -180,17 +195,16 @@ def test_hostile_text_does_nothing() -> None:
         rejections=(RejectionCount("x", HOSTILE, "reject", "company", 1),),
     )
     panel = preview_panel(f"lead_mining/{HOSTILE}", hostile_run, "success", UP)
-    price = replace(PRICE, account=HOSTILE)
+    beside = Beside(replace(PRICE, account=HOSTILE), HOSTILE, [HOSTILE])
     html = page(
         form,
-        price=price,
-        saved_search=HOSTILE,
+        beside=beside,
         of=f"lead_mining/{HOSTILE}",
         preview=panel,
         problem=HOSTILE,
         left_out=["team"],
     )
-    for each in (html, checked_parts(form, price, HOSTILE, UP), panel):
+    for each in (html, checked_parts(form, beside, UP), panel):
         assert not re.search(r"<script(?! src=\"\.\./)", each)
         assert "alert(1)" in each
         assert not re.search(r'(?:href|action)="(?:javascript|data|https?):', each)
