@@ -8,7 +8,7 @@ and changes nothing; a step that was killed goes on from what was committed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -16,20 +16,15 @@ from typing import Any
 
 from psycopg import Connection
 
-from lead_mining import approval, candidates, judging, payable, runs, storing, waterfall
+from lead_mining import candidates, judging, payable, planning, runs, storing, waterfall
 from lead_mining.candidates import WHOLE, Part
 from lead_mining.credits import accounts, ledger, run_holds
-from lead_mining.credits.ledger import Spendable
-from lead_mining.crm import context as crm_context
 from lead_mining.crm import leads as crm_leads
 from lead_mining.crm import notes as crm_notes
-from lead_mining.crm import requests as crm_requests
 from lead_mining.crm.refresh import Refreshed, refresh
 from lead_mining.exceptions import (
     CostNotApproved,
-    FieldProblem,
     InsufficientCredits,
-    InvalidRequest,
     ProviderCreditsExhausted,
 )
 from lead_mining.matching import duplicates
@@ -66,131 +61,8 @@ def prepare_request(
         if run is None:
             if offered:
                 offered()  # what cannot be done is told before the request has a number
-            run = create_run(conn, run_key, request)
-    return plan_run(conn, run.id, offered)
-
-
-def create_run(
-    conn: Connection, run_key: str, request: MiningRequest, retry_of: Run | None = None, overruled: Collection[str] = ()
-) -> Run:
-    """The run's row, and its request in the CRM, which a retry shares with the run whose rejections it tries again.
-
-    To be called in a transaction. Raises InvalidRequest and CrmError.
-    """
-    context = resolve(conn, request)
-    if retry_of is not None and retry_of.crm_request_id is not None:
-        return runs.create(
-            conn,
-            run_key,
-            request,
-            context,
-            (retry_of.crm_request_id, retry_of.request_number or ""),
-            retry_of=retry_of.id,
-            overruled=overruled,
-        )
-    crm_request = None if request.dry_run else crm_requests.create_request(conn, request, context)
-    return runs.create(conn, run_key, request, context, crm_request)
-
-
-def plan_run(conn: Connection, run_id: int, offered: Callable[[], Offer] | None = None) -> StepResult:
-    """Fit the run to what can be paid and hold its credits: the rest of the step `prepare_request`.
-
-    `offered`: what the run's providers say of its request. Raises what that raises and, with the request left in state
-    `error`, InsufficientCredits.
-    """
-    with runs.only_once(conn, run_id, "prepare_request") as step:
-        if not step.done:
-            offer = offered() if offered else None
-            with conn.transaction():
-                shortage = _plan(conn, runs.get(conn, run_id), offer)
-                if shortage is None:
-                    step.finish(_plan_result(conn, runs.get(conn, run_id), offer))
-            if shortage:
-                raise shortage
-    return step.result
-
-
-def resolve(conn: Connection, request: MiningRequest) -> crm_context.CrmContext:
-    """What the request's names stand for in the CRM. Reads only. Raises InvalidRequest and CrmError."""
-    mirrors = accounts.find(conn, request.credit_account).provider_conn_id
-    if mirrors not in (None, request.provider_conn_id):
-        why = f"it mirrors the account of the connection {mirrors!r}: use that as provider_conn_id, or another account"
-        raise InvalidRequest([FieldProblem("credit_account", request.credit_account, why)])
-    if mirrors and request.then_provider_conn_ids:
-        why = f"the credit account {request.credit_account!r} mirrors that of {mirrors!r}, and pays no other: leave it"
-        raise InvalidRequest(
-            [
-                FieldProblem(
-                    "then_provider_conn_ids", request.then_provider_conn_ids, f"{why} empty, or use another account"
-                )
-            ]
-        )
-    return crm_context.resolve(conn, request)
-
-
-def _plan(conn: Connection, run: Run, offer: Offer | None) -> InsufficientCredits | None:
-    """Fit the run to the account, to budgets and to its own, and hold the most it can cost; or say what is missing.
-
-    A provider that can take more than our own price of the leads makes us hold more, where that can be paid.
-    """
-    request = run.mining_request
-    lead_number = request.lead_number
-    if run.dry_run:
-        runs.set_plan(conn, run.id, lead_number, request.most_it_can_cost, False)
-        return None
-    left = run_holds.spendable_for_run(conn, run.credit_account, run.id)
-    if request.max_credits is not None and request.max_credits < left.credits:
-        left = Spendable(request.max_credits, "the budget of this run (max_credits)")
-    shortage = None
-    if request.cost_of(lead_number).total > left.credits:
-        affordable = left.credits // request.cost_of(1).total
-        if request.on_insufficient_credits == "trim" and affordable:
-            lead_number = affordable
-        else:
-            needed = request.cost_of(lead_number).total
-            shortage = InsufficientCredits(run.credit_account, needed, left.credits, left.budget)
-    # What is beyond the leads' own cost is for asking again, where companies turn out to be known or bad.
-    own = request.cost_of(lead_number).total
-    most = max(
-        own if lead_number < request.lead_number else request.most_it_can_cost, offer.most(lead_number) if offer else 0
-    )
-    cost = min(most, max(left.credits, own))
-    if not shortage:
-        run_holds.hold_for_run(conn, run.credit_account, cost, run.id)
-    above = request.approval_threshold is not None and cost > request.approval_threshold
-    runs.set_plan(conn, run.id, lead_number, cost, needs_approval=above)
-    _set_request_state(conn, run, "error" if shortage else "draft", "credits" if shortage else None)
-    return shortage
-
-
-def _plan_result(conn: Connection, run: Run, offer: Offer | None) -> StepResult:
-    request = run.mining_request
-    return {
-        "run_id": run.id,
-        "request_number": run.request_number,
-        "lead_number": run.lead_number,
-        "max_cost": run.max_cost,
-        "cost": str(request.cost_of(run.lead_number)),
-        "balance": ledger.balance(conn, run.credit_account).available,
-        "needs_approval": run.needs_approval,
-        "approval": _approval(conn, run) if run.needs_approval else None,
-        "notices": [
-            *run.crm_context.notices,
-            *filter(None, [request.privacy_notice]),
-            *(offer.notices if offer else ()),
-        ],
-    }
-
-
-def _approval(conn: Connection, run: Run) -> str:
-    return approval.question(run, ledger.limits(conn, run.credit_account, run.id))
-
-
-def _set_request_state(
-    conn: Connection, run: Run, state: crm_requests.State, error_type: crm_requests.ErrorType | None = None
-) -> None:
-    if run.crm_request_id is not None and (run.retry_of is None or state == "done"):
-        crm_requests.set_state(conn, run.crm_request_id, run.crm_context.acting_user_id, state, error_type)
+            run = planning.create_run(conn, run_key, request)
+    return planning.plan_run(conn, run.id, offered)
 
 
 def extract(
@@ -234,7 +106,7 @@ def _request_in_error_without_credits(conn: Connection, run: Run) -> Iterator[No
     try:
         yield
     except (InsufficientCredits, ProviderCreditsExhausted):
-        _set_request_state(conn, run, "error", "credits")
+        planning.set_request_state(conn, run, "error", "credits")
         raise
 
 
@@ -379,9 +251,9 @@ def _load(conn: Connection, run: Run) -> StepResult:
         hold_id = run_holds.hold_for_run(conn, run.credit_account, captured, run.id)
         ledger.capture(conn, hold_id, captured, key=f"run/{run.id}/capture")
     if leads:
-        _set_request_state(conn, run, "done")
+        planning.set_request_state(conn, run, "done")
     else:
-        _set_request_state(conn, run, "draft", "no_result")  # as Odoo leaves it
+        planning.set_request_state(conn, run, "draft", "no_result")  # as Odoo leaves it
     return {
         "leads": leads,
         "contacts": cost - leads,

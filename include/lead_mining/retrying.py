@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import Connection
 from pydantic import ValidationError
 
-from lead_mining import candidates, pipeline, runs
+from lead_mining import candidates, planning, runs
 from lead_mining.exceptions import FieldProblem, InvalidRequest
 from lead_mining.migrations import check_migrated
 from lead_mining.providers.base import Company
@@ -55,7 +55,7 @@ def prepare_retry(
     """
     check_migrated(conn)
     if run := runs.find(conn, run_key):
-        return pipeline.plan_run(conn, run.id)
+        return planning.plan_run(conn, run.id)
     with conn.transaction():
         runs.lock_key(conn, run_key)
         rows = conn.execute(_REJECTED, [list(candidate_ids)]).fetchall()
@@ -64,9 +64,9 @@ def prepare_retry(
             row[0]: _corrected(row[0], _as_bought(row[2], row[6] or {}), corrections.get(row[0], {})) for row in rows
         }
         request = runs.read_request(rows[0][3], lead_number=len(rows), max_credits=None, approval_threshold=None)
-        run = pipeline.create_run(conn, run_key, request, runs.get(conn, rows[0][1]), overrule)
+        run = planning.create_run(conn, run_key, request, runs.get(conn, rows[0][1]), overrule)
         candidates.store_retried(conn, run.id, companies)
-    return pipeline.plan_run(conn, run.id)
+    return planning.plan_run(conn, run.id)
 
 
 def _check(

@@ -84,7 +84,7 @@ def check(session: SessionDep, up: Up, sent: SentForm) -> Response:
 @router.post("/", dependencies=may_trigger(DAG_ID))
 def send(session: SessionDep, user: GetUserDep, up: Up, sees_people: SeesPeople, sent: SentForm) -> Response:
     """Start the run or its trial run, and go where it is shown; or the form again, with what is wrong."""
-    from lead_mining import pipeline, request_form
+    from lead_mining import planning, request_form
     from lead_mining.crm.choices import find_choices
     from lead_mining.pages.generate import form_page
 
@@ -97,7 +97,7 @@ def send(session: SessionDep, user: GetUserDep, up: Up, sees_people: SeesPeople,
         problem, problems = None, filled.problems
         try:
             if filled.request and not problems:
-                pipeline.resolve(conn, filled.request)
+                planning.resolve(conn, filled.request)
                 conf = request_form.conf_of(filled.request, conn_id) | ({"dry_run": True} if trial else {})
                 return _started(session, user, up, conf, "".join(sent("token")[-1:]))
         except InvalidRequest as error:
