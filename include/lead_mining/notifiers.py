@@ -151,7 +151,7 @@ def _way_to_tell(account: Account) -> Iterator[Callable[[Message], None] | None]
 
 def recipients(values: Iterable[str]) -> list[str]:
     """Those that are an e-mail address or a Slack channel, each once."""
-    from lead_mining.request import recipient
+    from lead_mining.request_words import recipient
 
     found = []
     for value in values:

@@ -7,19 +7,30 @@ from `MiningRequest`. Source of the rules: Odoo 17's form (its on-change bounds 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
 
 from lead_mining import vocabulary
 from lead_mining.exceptions import FieldProblem, InvalidRequest
-from lead_mining.identifiers import smtp_address
 from lead_mining.providers.base import Query
+from lead_mining.request_words import (
+    MAX_INT4,
+    ConnectionId,
+    Country,
+    Industry,
+    Recipient,
+    Role,
+    Seniority,
+    Size,
+    State,
+    Text,
+    empty_if_none,
+    unique,
+)
 
 NOBODY = "none"
 """The word for no team or no salesperson at all, where an empty field means Odoo's default."""
@@ -31,75 +42,6 @@ LEAD_CREDITS = 1
 CONTACT_CREDITS = 1
 _MAX_LEADS = 1_000_000
 _MAX_CONTACTS = 5  # Odoo 17: MAX_CONTACT
-_MAX_INT4 = 2**31 - 1  # the type of Odoo's columns
-
-
-def _known(words: Collection[str], what: str) -> AfterValidator:
-    """Accepts only a word of a vocabulary; the error offers the nearest ones."""
-
-    def check(value: str) -> str:
-        if value in words:
-            return value
-        near = difflib.get_close_matches(value[:200], words, n=3, cutoff=0.6)
-        allowed = f"did you mean {', '.join(map(repr, near))}?" if near else _listed(words, what)
-        raise PydanticCustomError("unknown_word", "{allowed}", {"allowed": allowed})
-
-    return AfterValidator(check)
-
-
-def _printable(value: str) -> str:
-    if not value or not value.isprintable() or value != value.strip():
-        raise PydanticCustomError("wrong_form", "use printable text on one line, with no space at its ends")
-    return value
-
-
-def recipient(value: str) -> str:
-    """The Slack channel, or the e-mail address as SMTP takes it. Raises PydanticCustomError, a ValueError."""
-    if re.fullmatch(r"#[\w-]{1,80}", value):
-        return value
-    try:
-        return smtp_address(value)
-    except ValueError:
-        how = "use an e-mail address, such as sales@example.com, or a Slack channel, such as #sales"
-        raise PydanticCustomError("wrong_form", how) from None
-
-
-def _connection_id(value: str) -> str:
-    if not re.fullmatch(r"[\w.-]+", value):
-        raise PydanticCustomError("wrong_form", "use the id of an Airflow connection")
-    return value
-
-
-def _listed(words: Collection[str], what: str) -> str:
-    shown = sorted(words)
-    return f"use {what}" + (f": {', '.join(shown)}" if len(shown) <= 30 else f", such as {shown[0]} or {shown[-1]}")
-
-
-def _unique(values: list[str]) -> list[str]:
-    return list(dict.fromkeys(values))
-
-
-def _empty_if_none(values: Any) -> Any:
-    return [] if values is None else values  # the trigger form sends null for nothing chosen
-
-
-Country = Annotated[str, _known(vocabulary.countries(), "an ISO 3166-1 code")]
-State = Annotated[
-    str,
-    _known(
-        vocabulary.states(),
-        "an ISO 3166-2 code of a country with a state filter ("
-        + ", ".join(sorted(vocabulary.state_filter_countries()))
-        + ")",
-    ),
-]
-Industry = Annotated[str, _known(vocabulary.industries(), "an industry")]
-Role = Annotated[str, _known(vocabulary.roles(), "a role")]
-Seniority = Annotated[str, _known(vocabulary.seniorities(), "a seniority")]
-Text = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
-Recipient = Annotated[str, Field(max_length=254), AfterValidator(recipient)]
-ConnectionId = Annotated[str, Field(max_length=200), AfterValidator(_connection_id)]
-Size = Annotated[int, Field(ge=1, le=_MAX_INT4)]
 
 
 def _form(section: str | None = None, **more: Any) -> dict[str, Any]:
@@ -152,18 +94,18 @@ class MiningRequest(BaseModel):
     lead_number: Annotated[int, Field(ge=1, le=_MAX_LEADS)] = Field(
         3, title="Number of leads", description="How many leads at most. Each costs 1 credit."
     )
-    countries: Annotated[list[Country], Field(min_length=1), AfterValidator(_unique)] = Field(
+    countries: Annotated[list[Country], Field(min_length=1), AfterValidator(unique)] = Field(
         title="Countries",
         description="Where the companies are. At least one.",
         json_schema_extra=_form(**_choices(vocabulary.countries())),
     )
-    industries: Annotated[list[Industry], BeforeValidator(_empty_if_none), AfterValidator(_unique)] = Field(
+    industries: Annotated[list[Industry], BeforeValidator(empty_if_none), AfterValidator(unique)] = Field(
         default_factory=list,
         title="Industries",
         description="None chosen: all industries.",
         json_schema_extra=_form(**_choices({name: name for name in vocabulary.industries()})),
     )
-    states: Annotated[list[State], BeforeValidator(_empty_if_none), AfterValidator(_unique)] = Field(
+    states: Annotated[list[State], BeforeValidator(empty_if_none), AfterValidator(unique)] = Field(
         default_factory=list,
         title="States",
         description="Only in AE, AR, AU, BR, CA, IN, MX, MY, NZ and US, and only of the countries chosen above. "
@@ -202,7 +144,7 @@ class MiningRequest(BaseModel):
         description="Contacts with this role come first.",
         json_schema_extra=_form(_CONTACTS, enum=[*vocabulary.roles(), None]),
     )
-    other_roles: Annotated[list[Role], BeforeValidator(_empty_if_none), AfterValidator(_unique)] = Field(
+    other_roles: Annotated[list[Role], BeforeValidator(empty_if_none), AfterValidator(unique)] = Field(
         default_factory=list,
         title="Other roles",
         description="Taken where the preferred role is not found.",
@@ -253,7 +195,7 @@ class MiningRequest(BaseModel):
         description="The login in whose name the request is made.",
         json_schema_extra=_form(_CRM),
     )
-    tags: Annotated[list[Text], BeforeValidator(_empty_if_none), AfterValidator(_unique)] = Field(
+    tags: Annotated[list[Text], BeforeValidator(empty_if_none), AfterValidator(unique)] = Field(
         default_factory=list,
         title="Tags",
         description="One a line. Made in the CRM if missing.",
@@ -273,14 +215,14 @@ class MiningRequest(BaseModel):
         description="Whether to mine nothing then, or as many leads as can be paid.",
         json_schema_extra=_form(_CREDITS, values_display={"fail": "Mine nothing", "trim": "Mine what can be paid"}),
     )
-    max_credits: Annotated[int, Field(ge=1, le=_MAX_INT4)] | None = Field(
+    max_credits: Annotated[int, Field(ge=1, le=MAX_INT4)] | None = Field(
         None,
         title="Budget of this run",
         description="The most credits this run may cost. Empty: what the leads asked for cost. More than that: where "
         "companies turn out to be known or bad, the provider is asked for others, until there are enough leads.",
         json_schema_extra=_form(_CREDITS),
     )
-    approval_threshold: Annotated[int, Field(ge=0, le=_MAX_INT4)] | None = Field(
+    approval_threshold: Annotated[int, Field(ge=0, le=MAX_INT4)] | None = Field(
         None,
         title="Ask a person above",
         description="If the run can cost more credits than this, it waits until a person approves. Empty: never.",
@@ -292,7 +234,7 @@ class MiningRequest(BaseModel):
         description="A name under which runs share a monthly budget.",
         json_schema_extra=_form(_CREDITS),
     )
-    search_budget: Annotated[int, Field(ge=0, le=_MAX_INT4)] | None = Field(
+    search_budget: Annotated[int, Field(ge=0, le=MAX_INT4)] | None = Field(
         None,
         title="Budget of the saved search, a month",
         description="The most credits that all runs of the saved search may hold or spend in a calendar month (UTC).",
@@ -314,7 +256,7 @@ class MiningRequest(BaseModel):
         json_schema_extra=_form(_RUN),
     )
     then_provider_conn_ids: Annotated[
-        list[ConnectionId], Field(max_length=4), BeforeValidator(_empty_if_none), AfterValidator(_unique)
+        list[ConnectionId], Field(max_length=4), BeforeValidator(empty_if_none), AfterValidator(unique)
     ] = Field(
         default_factory=list,
         title="Then ask",
@@ -327,14 +269,14 @@ class MiningRequest(BaseModel):
         description="The Airflow connection to the CRM's database.",
         json_schema_extra=_form(_RUN),
     )
-    notify: Annotated[
-        list[Recipient], Field(max_length=20), BeforeValidator(_empty_if_none), AfterValidator(_unique)
-    ] = Field(
-        default_factory=list,
-        title="Tell when it has ended",
-        description="Colleagues' e-mail addresses and Slack channels (#sales), one a line: what came, what it cost, and"
-        " what to do where it failed.",
-        json_schema_extra=_form(_RUN, items={"type": "string"}),
+    notify: Annotated[list[Recipient], Field(max_length=20), BeforeValidator(empty_if_none), AfterValidator(unique)] = (
+        Field(
+            default_factory=list,
+            title="Tell when it has ended",
+            description="Colleagues' e-mail addresses and Slack channels (#sales), one a line: what came, what it cost,"
+            " and what to do where it failed.",
+            json_schema_extra=_form(_RUN, items={"type": "string"}),
+        )
     )
 
     @classmethod

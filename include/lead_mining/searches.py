@@ -21,7 +21,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from lead_mining.exceptions import FieldProblem, InvalidRequest, SearchFileError
-from lead_mining.request import MiningRequest, Text, problems_of
+from lead_mining.request import MiningRequest, problems_of
+from lead_mining.request_words import Text
 
 # Params of the DAG that have a place of their own in the file.
 _OWN_FIELDS = {"saved_search": "name", "search_budget": "budget", "notify": "notify"}
