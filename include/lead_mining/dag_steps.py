@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import Asset, BaseOperatorLink, Metadata, task
+from airflow.sdk import Asset, BaseOperatorLink, Metadata, get_current_context, task
 from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
 from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.exceptions import (
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LONGEST_PUT_OFF = timedelta(hours=24)  # after the run's first call of its provider
+_LONGEST_PUT_OFF = timedelta(hours=24)  # after the first time
 
 LEADS = Asset("lead_mining_leads", extra={"what": "leads loaded into the CRM by lead mining"})
 
@@ -132,7 +132,7 @@ def do(
         try:
             result = work(connection)
         except ProviderBusy as busy:
-            raise _put_off(connection, run_id, busy) from busy
+            raise _put_off(busy) from busy
         number = plan["request_number"] or "Trial run"
         log.info("%s: %s%s", number, "done before: " if before.done else "", story.told(step, result))
         if not before.done:
@@ -141,14 +141,13 @@ def do(
     return result
 
 
-def _put_off(conn: Connection, run_id: int, busy: ProviderBusy) -> AirflowException:
+def _put_off(busy: ProviderBusy) -> AirflowException:
     """What gives the task's slot back until the provider may be called, and is no try; in the end, what fails it."""
-    from lead_mining import provider_calls
-
-    first_asked = provider_calls.first_asked(conn, run_id)
-    if first_asked and busy.retry_at > first_asked + _LONGEST_PUT_OFF:
-        since = f"{first_asked.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        return AirflowFailException(f"{busy}, a day and more after the run's first call, {since}: clear this task then")
+    context = get_current_context()
+    first = context["ti"].get_first_reschedule_date(context)  # of this task since it was last cleared
+    if first and busy.retry_at > first + _LONGEST_PUT_OFF:
+        since = f"{first.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return AirflowFailException(f"{busy}, and this task has been put off since {since}: clear it then")
     log.info("%s. Until then the task is put off", busy)
     return AirflowRescheduleException(busy.retry_at)  # type: ignore[no-untyped-call]
 

@@ -58,12 +58,6 @@ def clock(conn: Connection) -> datetime:
     return at
 
 
-def first_asked(conn: Connection, run_id: int) -> datetime | None:
-    """When the run's first call was written down; None where it has none yet."""
-    row = conn.execute("SELECT min(asked_at) FROM lead_mining.provider_call WHERE run_id = %s", [run_id]).fetchone()
-    return row[0] if row else None
-
-
 def intend(
     conn: Connection,
     run_id: int,

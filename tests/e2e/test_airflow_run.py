@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import psycopg
 import pytest
@@ -36,6 +37,22 @@ def wait(stack: Stack, run_id: str, *until: str, seconds: float = 240) -> str:
 
 def task_states(stack: Stack, run_id: str) -> dict[str, str]:
     return {task["task_id"]: task["state"] for task in stack.api.tasks(DAG, run_id)}
+
+
+def extract_try(stack: Stack, run_id: str) -> dict[str, Any]:
+    return dict(api(stack, "GET", f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/extract"))
+
+
+def wait_for_extract(stack: Stack, run_id: str, state: str) -> None:
+    end = time.monotonic() + 120
+    while extract_try(stack, run_id)["state"] != state:
+        assert time.monotonic() < end, task_states(stack, run_id)
+        time.sleep(0.5)
+
+
+def clear_extract(stack: Stack, run_id: str) -> None:
+    cleared = {"dag_run_id": run_id, "task_ids": ["extract"], "dry_run": False, "only_failed": False}
+    api(stack, "POST", f"/dags/{DAG}/clearTaskInstances", cleared)
 
 
 def request_state(conn: psycopg.Connection) -> tuple[str, str | None] | None:
@@ -127,21 +144,28 @@ def test_a_person_decides_above_the_threshold(stack: Stack, conn: psycopg.Connec
 
 
 def test_a_run_is_put_off_while_its_provider_may_not_be_called(stack: Stack, conn: psycopg.Connection) -> None:
-    """It holds no worker and is no try; where the provider may be called after all, clearing the task goes on."""
+    """It holds no worker and is no try, for a day. Cleared, it is put off anew; where it may call after all, it does."""
     conn.execute(
         "INSERT INTO lead_mining.provider_gate (provider, bucket, blocked_until)"
         " VALUES ('lead_mining_provider', 'search', now() + interval '1 hour')"
         " ON CONFLICT (provider, bucket) DO UPDATE SET blocked_until = excluded.blocked_until"
     )
     run_id = stack.api.trigger(DAG, PEOPLE)
-    end = time.monotonic() + 120
-    while task_states(stack, run_id).get("extract") != "up_for_reschedule":
-        assert time.monotonic() < end, task_states(stack, run_id)
-        time.sleep(0.5)
-    assert api(stack, "GET", f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/extract")["try_number"] == 1
+    wait_for_extract(stack, run_id, "up_for_reschedule")
+    assert extract_try(stack, run_id)["try_number"] == 1
+    airflow = stack.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg", "", 1)
+    with psycopg.connect(airflow) as metadata:  # 23.5 hours pass
+        metadata.execute(
+            "UPDATE task_reschedule SET reschedule_date = now(), start_date = start_date - interval '23.5 hours'"
+        )
+    assert wait(stack, run_id, "success", "failed") == "failed"
+    log = api(stack, "GET", f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/extract/logs/1")
+    assert "and this task has been put off since " in str(log)
+
+    clear_extract(stack, run_id)
+    wait_for_extract(stack, run_id, "up_for_reschedule")
     conn.execute("UPDATE lead_mining.provider_gate SET blocked_until = NULL")
-    cleared = {"dag_run_id": run_id, "task_ids": ["extract"], "dry_run": False, "only_failed": False}
-    api(stack, "POST", f"/dags/{DAG}/clearTaskInstances", cleared)
+    clear_extract(stack, run_id)
     assert wait(stack, run_id, "success", "failed") == "success"
     came_to = summary(conn, f"{DAG}/{run_id}")
     assert came_to is not None

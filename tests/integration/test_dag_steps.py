@@ -151,14 +151,20 @@ def test_the_providers_of_a_run_are_those_of_its_params_in_order(
 
 
 def extract_busy(
-    plan: dict[str, Any], provider: PaidCatalogue, monkeypatch: pytest.MonkeyPatch, until: datetime
+    plan: dict[str, Any],
+    provider: PaidCatalogue,
+    monkeypatch: pytest.MonkeyPatch,
+    until: datetime,
+    since: datetime | None = None,
 ) -> None:
-    """The step, when the provider may not be called until then."""
+    """The step, when the provider may not be called until then. `since`: when the task was first put off."""
 
     def busy(*_: object) -> Page:
         raise ProviderBusy("a_provider is not called before then: its limit of calls is used up", until)
 
     monkeypatch.setattr(provider, "fetch", busy)
+    ti = SimpleNamespace(get_first_reschedule_date=lambda context: since)
+    monkeypatch.setattr(dag_steps, "get_current_context", lambda: {"ti": ti})
     measured = metrics.measured(provider, "a_provider")
     dag_steps.do("extract", plan, PARAMS, lambda conn: pipeline.extract(conn, plan["run_id"], measured))
 
@@ -181,13 +187,14 @@ def test_a_call_that_is_put_off_frees_its_worker_uses_no_try_and_is_no_error(
     assert pipeline.extract(conn, plan["run_id"], provider)["candidates"] == 4
 
 
-def test_a_run_is_not_put_off_for_ever(
-    conn: psycopg.Connection, plan: dict[str, Any], provider: PaidCatalogue, monkeypatch: pytest.MonkeyPatch
+def test_a_task_is_not_put_off_for_ever(
+    plan: dict[str, Any], provider: PaidCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    since = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
     with pytest.raises(AirflowRescheduleException):
-        extract_busy(plan, provider, monkeypatch, datetime.now(UTC) + timedelta(hours=23))
-    with pytest.raises(AirflowFailException, match=r"its limit of calls is used up, a day and more after the run's"):
-        extract_busy(plan, provider, monkeypatch, datetime.now(UTC) + timedelta(hours=25))
+        extract_busy(plan, provider, monkeypatch, since + timedelta(hours=23), since)
+    with pytest.raises(AirflowFailException, match=r"used up, and this task has been put off since 2026-03-01 08:30"):
+        extract_busy(plan, provider, monkeypatch, since + timedelta(hours=25), since)
 
 
 def test_lineage_that_cannot_be_reported_fails_nothing(
