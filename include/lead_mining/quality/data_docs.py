@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -25,8 +23,6 @@ def site_name(run_name: str) -> str:
 
 def new_context() -> EphemeralDataContext:
     """A context that lives in memory, phones nobody, draws no progress bars, and writes no Data Docs by itself."""
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # it tells of its own objects, in two lines each
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # some versions of the library read this, others their configuration
     import great_expectations as gx
     from great_expectations.data_context.types.base import (
         DataContextConfig,
