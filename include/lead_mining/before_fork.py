@@ -14,7 +14,9 @@ from tempfile import TemporaryDirectory
 
 import airflow.providers.postgres.hooks.postgres
 import airflow.providers.standard.decorators.python
-import airflow.providers.standard.operators.hitl  # noqa: F401
+import airflow.providers.standard.operators.hitl
+import airflow.sdk.execution_time.supervisor
+import airflow.sdk.execution_time.task_runner  # noqa: F401
 import phonenumbers
 import pyarrow  # noqa: F401
 
