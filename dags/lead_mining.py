@@ -93,7 +93,6 @@ with DAG(
     description="From a filter to leads in the CRM, each credit accounted for",
     doc_md=__doc__,
     schedule=None,
-    params={name: Param(**schema) for name, schema in dag_params().items()},
     tags=["lead-mining"],
     deadline=run_deadline(),
     default_args={
@@ -103,7 +102,7 @@ with DAG(
         "max_retry_delay": timedelta(minutes=10),
         "execution_timeout": timedelta(hours=2),
     },
-):
+) as dag:
 
     @task(multiple_outputs=False, on_failure_callback=LowCreditsNotifier())
     def prepare_request(params: dict[str, Any], run_id: str, ti: Any) -> dict[str, Any]:
@@ -148,3 +147,6 @@ with DAG(
     extracted = extract(plan, approve_cost.output)
     plan >> approve_cost >> extracted
     load_what_was_bought(extracted, extracted, plan, release())
+
+    # Last: Airflow copies the params that a DAG has four times for each task that is made, and each task makes the DAG.
+    dag.params.update({name: Param(**schema) for name, schema in dag_params().items()})

@@ -15,8 +15,10 @@ from tempfile import TemporaryDirectory
 import airflow.providers.postgres.hooks.postgres
 import airflow.providers.standard.decorators.python
 import airflow.providers.standard.operators.hitl
+import airflow.sdk.execution_time.cache
 import airflow.sdk.execution_time.supervisor
-import airflow.sdk.execution_time.task_runner  # noqa: F401
+import airflow.sdk.execution_time.task_runner
+import airflow.sdk.execution_time.timeout  # noqa: F401
 import phonenumbers
 import pyarrow  # noqa: F401
 
@@ -25,6 +27,7 @@ from lead_mining import dag_steps, deadlines, messages, pipeline, rate_limits, s
 from lead_mining.exceptions import QualityError
 from lead_mining.judging import lead_of
 from lead_mining.matching.keys import match_keys
+from lead_mining.matching.lookalikes import profile
 from lead_mining.notes.render import render_note
 from lead_mining.providers.base import Company, Contact
 from lead_mining.providers.connections.installed import announced, provider_type
@@ -41,8 +44,9 @@ phonenumbers.PhoneMetadata.load_all()
 dag_params()
 _REQUEST = MiningRequest(countries=["US"], search_type="people", preferred_role="CEO")
 _CONTACT = Contact(full_name="Nobody", email="nobody@nobody.example", phone="+1 650 253 0000")
-_COMPANY = Company(name="Nobody", domain="nobody.example", country_code="US", contacts=(_CONTACT,))
+_COMPANY = Company(name="Nobödy Ltd", domain="nobody.example", country_code="US", contacts=(_CONTACT,))
 match_keys(_COMPANY)
+profile(_COMPANY)
 render_note(_COMPANY, lead_type="lead", request_number="")
 # A rule of one's own that is wrong is the business of the run that it is to judge, which names it.
 with suppress(QualityError), TemporaryDirectory() as _docs:

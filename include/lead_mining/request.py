@@ -397,19 +397,6 @@ def dag_params() -> dict[str, dict[str, Any]]:
     return {name: _param_schema(dict(properties[name]), field) for name, field in MiningRequest.model_fields.items()}
 
 
-class _NeverChanged:
-    """Copied by nobody: Airflow copies a DAG's params deep, four times a task, each time that it parses the file."""
-
-    def __deepcopy__(self, _: dict[int, Any]) -> Self:
-        return self
-
-
-class _Choices(_NeverChanged, list[str]): ...
-
-
-class _Labels(_NeverChanged, dict[str, str]): ...
-
-
 def _param_schema(schema: dict[str, Any], field: Any) -> dict[str, Any]:
     if options := schema.pop("anyOf", None):  # `X | None`: the form wants a list of types
         inner = next(option for option in options if option.get("type") != "null")
@@ -421,6 +408,4 @@ def _param_schema(schema: dict[str, Any], field: Any) -> dict[str, Any]:
         schema.pop("items", None)  # the form makes the choice from the examples
     if schema["type"] == "array" and not field.is_required():
         schema["type"] = ["array", "null"]  # else the form marks it as required
-    if "examples" in schema:
-        schema |= {"examples": _Choices(schema["examples"]), "values_display": _Labels(schema["values_display"])}
     return {"$schema": _DIALECT} | schema

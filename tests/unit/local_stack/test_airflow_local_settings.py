@@ -19,6 +19,10 @@ from lead_mining.quality.data_docs import new_context
 from lead_mining.quality.syntax import is_domain, is_email
 import lead_mining.quality.validation, lead_mining.providers.odoo_iap, lead_mining.providers.lead_catalog
 import lead_mining.rate_limits
+import airflow.sdk.execution_time.cache, airflow.sdk.execution_time.task_runner, airflow.sdk.execution_time.timeout
+from lead_mining.matching.lookalikes import profile
+from lead_mining.providers.base import Company
+profile(Company(name="Nobödy Ltd"))
 from lead_mining.providers.connections.installed import announced, provider_type
 assert [provider_type(name) for name in announced()]
 new_context()
