@@ -73,7 +73,7 @@ def _plain(value: Any) -> Any:
 def _company_row(
     candidate_id: int, company: Company, query: Query, asked_states: Mapping[str, frozenset[str]]
 ) -> dict[str, Any]:
-    domain = _domain(company.domain)
+    domain, free_mail = _domain(company.domain), vocabulary.free_mail_domains()
     country, state = _upper(company.country_code), _upper(company.state_code)
     wanted = asked_states.get(country or "")
     known_states = _state_codes(country) if country else frozenset()
@@ -86,7 +86,9 @@ def _company_row(
         "bad_length": _overlong(company),
         "domain": domain,
         "bad_domain": company.domain if domain and not is_domain(domain) else None,
+        "bad_owner_of_domain": domain if domain in free_mail else None,
         "country_code": country,
+        "bad_asked_country": country if country and country not in query.countries else None,
         "bad_asked_state": company.state_code if wanted and state and state not in wanted else None,
         "bad_unknown_state": "" if wanted and not state else None,
         "bad_state": company.state_code if state and known_states and state not in known_states else None,
