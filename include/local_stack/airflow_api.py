@@ -97,6 +97,10 @@ class AirflowApi:
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The task instances of a run, as Airflow describes them."""
-        path = f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id)}/taskInstances?limit=1000"
-        found: list[dict[str, Any]] = self._call("GET", path)["task_instances"]
+        path = f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id)}/taskInstances?order_by=id&limit=100"  # no page is longer
+        found: list[dict[str, Any]] = []
+        while page := self._call("GET", f"{path}&offset={len(found)}")["task_instances"]:
+            found += page
+            if len(page) < 100:
+                break
         return found
