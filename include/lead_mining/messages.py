@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html import escape
 
 from lead_mining import vocabulary
+from lead_mining.counting import many, plural
 from lead_mining.credits.ledger import Spendable
 from lead_mining.provider_calls import Call
 from lead_mining.runs import Run
@@ -90,7 +91,7 @@ def about_ended(
         return Message(f"Lead mining: {_number(run)} was not approved", tuple(_of_rejection(run, came_to)), link)
     if run.dry_run:
         return Message("Lead mining: the trial run has ended", tuple(_of_trial(run, came_to, rules)), link)
-    subject = f"Lead mining: {_many(came_to.loaded, _lead(run), none='no')} from {_number(run)}"
+    subject = f"Lead mining: {many(came_to.loaded, _lead(run), none='no')} from {_number(run)}"
     return Message(subject, tuple(_of_success(run, came_to, rules)), link)
 
 
@@ -110,7 +111,7 @@ def about_late(name: str, hours: float, done: Collection[str] | None, run: Run |
     if run is not None and done is not None and run.needs_approval and not run.approved_by and "extract" not in done:
         lines = (
             began,
-            f"It waits for a person: {_asked_for(run)} can cost up to {_many(run.max_cost, 'credit')}, and somebody has"
+            f"It waits for a person: {_asked_for(run)} can cost up to {many(run.max_cost, 'credit')}, and somebody has"
             " to approve that. Nothing is bought until then.",
             "What to do: open the run, its task approve_cost, Required Actions, and approve or reject. Where nobody"
             " answers for 7 days, it is rejected, and the credits that are set aside are given back.",
@@ -136,12 +137,12 @@ def about_late(name: str, hours: float, done: Collection[str] | None, run: Run |
 
 
 def _of_success(run: Run, came_to: RunSummary, rules: Mapping[str, str]) -> Iterator[str]:
-    contacts = f" with {_many(came_to.contacts, 'contact')}" if came_to.contacts else ""
-    came = f"{_many(came_to.loaded, _lead(run), none='No')}{contacts} came from {_asked_for(run)}"
+    contacts = f" with {many(came_to.contacts, 'contact')}" if came_to.contacts else ""
+    came = f"{many(came_to.loaded, _lead(run), none='No')}{contacts} came from {_asked_for(run)}"
     if came_to.loaded == 0 and came_to.candidates == 0 and run.retry_of is None:
         came += ": the provider found none"
     yield f"{came}."
-    cost = f"That cost {_many(came_to.credits_spent, 'credit')}" if came_to.credits_spent else "That cost nothing"
+    cost = f"That cost {many(came_to.credits_spent, 'credit')}" if came_to.credits_spent else "That cost nothing"
     yield f"{cost}; {_left(came_to)}."
     if came_to.lost_to_rejections:
         yield (
@@ -157,14 +158,14 @@ def _of_trial(run: Run, came_to: RunSummary, rules: Mapping[str, str]) -> Iterat
     if came_to.would_find is None:
         yield f"How many companies there are for {_asked_for(run)}, this provider cannot tell without charging."
     else:
-        yield f"The provider has {_many(came_to.would_find, 'new company', none='no')} for {_asked_for(run)}."
-    yield f"A real run costs at most {_many(run.max_cost, 'credit')}; {_left(came_to)}."
+        yield f"The provider has {many(came_to.would_find, 'new company', none='no')} for {_asked_for(run)}."
+    yield f"A real run costs at most {many(run.max_cost, 'credit')}; {_left(came_to)}."
     yield from _turned_down(came_to, rules)
     yield from (f"Note: {notice}" for notice in came_to.notices)
 
 
 def _of_rejection(run: Run, came_to: RunSummary) -> Iterator[str]:
-    most = _many(run.max_cost, "credit")
+    most = many(run.max_cost, "credit")
     yield f"Nothing was bought for {_asked_for(run)}: its cost, up to {most}, was rejected, or nobody answered in time."
     yield f"The credits that were set aside are given back; {_left(came_to)}."
 
@@ -173,23 +174,23 @@ def _of_failure(run: Run, came_to: RunSummary, troubles: Troubles) -> Iterator[s
     task = next((task for task in _DOING if task in troubles.failed), min(troubles.failed))
     yield f"{_first_upper(_asked_for(run))} came to a halt where {_DOING.get(task, task)} (task {task})."
     if came_to.loaded:
-        cost = _many(came_to.credits_spent, "credit")
-        yield f"In the CRM, and paid for with {cost}: {_many(came_to.loaded, _lead(run))}."
+        cost = many(came_to.credits_spent, "credit")
+        yield f"In the CRM, and paid for with {cost}: {many(came_to.loaded, _lead(run))}."
     for call in troubles.unsettled:
         yield (
             f"The answer to one call of the provider is lost, and it may have charged up to"
-            f" {_many(call.most, 'credit')} for it. What to do: whoever looks after the credits looks at the provider's"
+            f" {many(call.most, 'credit')} for it. What to do: whoever looks after the credits looks at the provider's"
             f" account and decides with the DAG credits_settle, call {call.id}; then the task {task} is cleared."
         )
     if troubles.lost:
-        yield f"{_many(troubles.lost, 'credit')} went to the provider for answers that never came."
+        yield f"{many(troubles.lost, 'credit')} went to the provider for answers that never came."
     if not troubles.unsettled and not troubles.lost:
         yield f"No credits are lost: what was set aside is given back, and what was bought is kept; {_left(came_to)}."
     needed = run.max_cost - came_to.credits_spent
     if needed > troubles.spendable.credits:
         what = troubles.spendable.budget or f"the credit account {run.credit_account}"
         yield (
-            f"It can cost up to {_many(needed, 'credit')} more, and {what} has {troubles.spendable.credits:,} left."
+            f"It can cost up to {many(needed, 'credit')} more, and {what} has {troubles.spendable.credits:,} left."
             " What to do: whoever buys credits books them with the DAG credits_top_up, or a budget is raised; then the"
             f" task {task} is cleared. Or start it again for fewer leads."
         )
@@ -209,8 +210,8 @@ def _turned_down(came_to: RunSummary, rules: Mapping[str, str]) -> Iterator[str]
         if reasons:
             named = [f"{count:,} because {why}" for why, count in reasons.most_common(_AT_MOST)]
             more = len(reasons) - len(named)
-            named += [f"others for {_many(more, 'other reason')}"] if more > 0 else []
-            yield f"Turned down of {_plural(of)}: {'; '.join(named)}."
+            named += [f"others for {many(more, 'other reason')}"] if more > 0 else []
+            yield f"Turned down of {plural(of)}: {'; '.join(named)}."
 
 
 def _why(rule: str, rules: Mapping[str, str]) -> str:
@@ -225,15 +226,15 @@ def _asked_for(run: Run) -> str:
     request = run.mining_request
     if run.retry_of is not None:
         were = "was" if run.lead_number == 1 else "were"
-        return f"{_many(run.lead_number, 'company')} of {_number(run)} that {were} tried again"
+        return f"{many(run.lead_number, 'company')} of {_number(run)} that {were} tried again"
     if request.saved_search:
         return f"the saved search {request.saved_search!r} ({_number(run)})"
     names = vocabulary.countries()
     countries = [names[code] for code in request.countries]
     more = len(countries) - _AT_MOST
-    where = ", ".join(countries[:_AT_MOST]) + (f" and {_many(more, 'more country')}" if more > 0 else "")
+    where = ", ".join(countries[:_AT_MOST]) + (f" and {many(more, 'more country')}" if more > 0 else "")
     people = " and their contacts" if request.search_type == "people" else ""
-    return f"{_number(run)} ({_many(run.lead_number, 'company')}{people} in {where})"
+    return f"{_number(run)} ({many(run.lead_number, 'company')}{people} in {where})"
 
 
 def _number(run: Run) -> str:
@@ -246,20 +247,11 @@ def _lead(run: Run) -> str:
 
 def _left(came_to: RunSummary) -> str:
     are = "is" if came_to.credits_left == 1 else "are"
-    return f"{_many(came_to.credits_left, 'credit', none='no')} {are} left in the account {came_to.credit_account}"
+    return f"{many(came_to.credits_left, 'credit', none='no')} {are} left in the account {came_to.credit_account}"
 
 
 def _hours(hours: float) -> str:
-    return _many(round(hours), "hour") if hours >= 1 else _many(round(hours * 60), "minute")
-
-
-def _many(count: int, what: str, none: str = "0") -> str:
-    """`1 lead`, `2 leads`; `none` is the word for 0."""
-    return f"{none if count == 0 else f'{count:,}'} {what if count == 1 else _plural(what)}"
-
-
-def _plural(what: str) -> str:
-    return f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return many(round(hours), "hour") if hours >= 1 else many(round(hours * 60), "minute")
 
 
 def _first_upper(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from psycopg import Connection
 
 from lead_mining import provider_calls
+from lead_mining.counting import many
 from lead_mining.credits import accounts, ledger
 from lead_mining.exceptions import LeadMiningError
 from lead_mining.provider_calls import Call
@@ -42,7 +43,7 @@ class Comparison:
             else f"{-more:,} fewer than booked: look into the provider's account for who spent them, then book them"
             " with the DAG credits_charge"
         )
-        unsettled = f"; {self.unsettled_calls} unsettled call(s) may be why" if self.unsettled_calls else ""
+        unsettled = f"; {many(self.unsettled_calls, 'unsettled call')} may be why" if self.unsettled_calls else ""
         return f"{self.account}: the provider says {self.reported:,} credits, {what}{unsettled}"
 
 

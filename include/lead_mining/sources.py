@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lead_mining.exceptions import FieldProblem, InvalidRequest
-from lead_mining.providers.base import Misfit, Provider
+from lead_mining.providers.base import Identity, Provider, Query
 from lead_mining.request import MiningRequest
+
+_SOMEBODYS: Identity = (None, "company.example")
+"""A company as whoever finds contacts of others' companies is asked of it."""
 
 
 @dataclass(frozen=True)
@@ -29,24 +32,35 @@ class Offer:
 def offer(sources: Sequence[Source], request: MiningRequest) -> Offer:
     """What the providers say of the request, free and without a network.
 
-    Raises InvalidRequest where one cannot do a part of it; that it sells no contacts matters only where none does.
+    Raises InvalidRequest where one cannot do a part of it. One that sells no contacts may be among them where another
+    sells them before it, or finds those of its companies after it.
     """
     query = request.query()
-    misfits = [(source, misfit) for source in sources for misfit in source.provider.misfits(query)]
-    no_contacts = {source.conn_id for source, misfit in misfits if _is_of_contacts(misfit)}
-    one_has_contacts = len(no_contacts) < len(sources)
-    wrong = [
-        FieldProblem(misfit.field, misfit.value, f"{source.conn_id!r} cannot do it: {misfit.why}")
-        for source, misfit in misfits
-        if not (misfit.roughly or (_is_of_contacts(misfit) and one_has_contacts))
-    ]
+    notices: list[str] = []
+    wrong: list[FieldProblem] = []
+    for place, source in enumerate(sources):
+        for misfit in source.provider.misfits(query):
+            about = f"{misfit.field} {misfit.value!r} at {source.conn_id!r}"
+            if misfit.roughly:
+                notices.append(f"{about}: {misfit.why}")
+            elif misfit.field == "search_type" and (instead := _whose_contacts(sources, place, query)):
+                notices.append(f"{about}: {instead}")
+            else:
+                wrong.append(FieldProblem(misfit.field, misfit.value, f"{source.conn_id!r} cannot do it: {misfit.why}"))
     if wrong:
         raise InvalidRequest(wrong)
-    return Offer(
-        notices=[f"{misfit.field} {misfit.value!r} at {source.conn_id!r}: {misfit.why}" for source, misfit in misfits],
-        most=lambda leads: max(source.provider.most(query, leads, None) for source in sources),
-    )
+    return Offer(notices, lambda leads: max(source.provider.most(query, leads, None) for source in sources))
 
 
-def _is_of_contacts(misfit: Misfit) -> bool:
-    return misfit.field == "search_type" and not misfit.roughly
+def _whose_contacts(sources: Sequence[Source], place: int, query: Query) -> str | None:
+    """Where contacts come from if the source at `place` sells none; None where there would be none of anybody."""
+    for later in sources[place + 1 :]:
+        if later.provider.contacts_of(query, [_SOMEBODYS]) is not None:
+            return f"the contacts of its companies are asked of {later.conn_id!r}"
+    if any(_sells_contacts(earlier, query) for earlier in sources[:place]):
+        return "what it adds to the companies of those before it comes without contacts"
+    return None
+
+
+def _sells_contacts(source: Source, query: Query) -> bool:
+    return not any(misfit.field == "search_type" and not misfit.roughly for misfit in source.provider.misfits(query))

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+from lead_mining.counting import many
 from lead_mining.runs import StepResult
 
 
 def told(step: str, result: StepResult) -> str:
     """The step's result in plain words. `step`: one that both a fresh run and a retry have, or `extract`."""
-    r = {name: f"{value:,}" if isinstance(value, int) else value for name, value in result.items()}
+
+    def of(key: str, what: str) -> str:
+        return many(result[key], what)
+
     match step:
         case "extract":
-            how = f"ended because: {r['stopped']}" if "stopped" in r else "a free preview"
+            how = f"ended because: {result['stopped']}" if "stopped" in result else "a free preview"
             return (
-                f"{r['candidates']} companies in {r['pages']} page(s), for which the provider charged"
-                f" {r['provider_charged']} credit(s); {how}"
+                f"{of('candidates', 'company')} in {of('pages', 'page')}, for which the provider charged"
+                f" {of('provider_charged', 'credit')}; {how}"
             )
         case "validate":
             return (
-                f"quality is good of {r['valid']} companies; turned down: {r['rejected']} companies, and"
-                f" {r['contacts_rejected']} contact(s) of others; warnings: {r['warnings']}"
+                f"quality is good of {of('valid', 'company')}; turned down: {of('rejected', 'company')}, and"
+                f" {of('contacts_rejected', 'contact')} of others; warnings: {result['warnings']:,}"
             )
         case "deduplicate":
             return (
-                f"{r['accepted']} companies are new; duplicates: {r['duplicates']}, possible ones:"
-                f" {r['possible_duplicates']}, suppressed: {r['suppressed']} companies,"
-                f" {r['people_suppressed']} people"
+                f"new: {of('accepted', 'company')}; duplicates: {result['duplicates']:,}, possible ones:"
+                f" {result['possible_duplicates']:,}, suppressed: {of('suppressed', 'company')},"
+                f" {of('people_suppressed', 'contact')}"
             )
         case "debit_credits":
-            return f"{r['held']} credit(s) set aside for {r['leads']} lead(s) with {r['contacts']} contact(s)"
+            return f"{of('held', 'credit')} set aside for {of('leads', 'lead')} with {of('contacts', 'contact')}"
         case "load_leads":
             return (
-                f"{r['leads']} lead(s) with {r['contacts']} contact(s) are in the CRM, for {r['captured']} credit(s);"
-                f" duplicates that came in the meantime: {r['duplicates_since']}"
+                f"in the CRM: {of('leads', 'lead')} with {of('contacts', 'contact')}, for {of('captured', 'credit')};"
+                f" duplicates that came in the meantime: {result['duplicates_since']:,}"
             )
         case _:
-            return f"{r['notes']} enrichment note(s) written"
+            return f"{of('notes', 'enrichment note')} written"

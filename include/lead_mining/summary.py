@@ -9,6 +9,7 @@ from typing import LiteralString
 from psycopg import Connection
 
 from lead_mining import runs
+from lead_mining.counting import many
 from lead_mining.credits import ledger, run_holds
 
 RUNS_WITHOUT_LEADS = 3
@@ -38,10 +39,8 @@ class ProviderShare:
     charged: int
 
     def __str__(self) -> str:
-        return (
-            f"{self.companies:,} companies and {self.contacts:,} contact(s) in {self.pages:,} page(s), for"
-            f" {self.charged:,} credit(s)"
-        )
+        came = f"{many(self.companies, 'company')} and {many(self.contacts, 'contact')}"
+        return f"{came} in {many(self.pages, 'page')}, for {many(self.charged, 'credit')}"
 
 
 @dataclass(frozen=True)
@@ -87,16 +86,16 @@ class RunSummary:
         elif self.would_find_people is not None:
             rows.append(("would find", f"{self.would_find_people:,} people; companies are not counted free"))
         elif self.preview_costs:
-            rows.append(("would find", f"not asked, as to count costs {self.preview_costs:,} credit(s)"))
+            rows.append(("would find", f"not asked, as to count costs {many(self.preview_costs, 'credit')}"))
         elif self.dry_run:
             rows.append(("would find", "this provider cannot tell without charging"))
-        rows.append(("candidates", f"{self.candidates:,} in {self.pages:,} page(s)"))
-        rows += [(f"rejected by {r.step}", f"{r.count:,} {_plural(r.of, r.count)}: {r.rule}") for r in self.rejected()]
+        rows.append(("candidates", f"{self.candidates:,} in {many(self.pages, 'page')}"))
+        rows += [(f"rejected by {r.step}", f"{many(r.count, r.of)}: {r.rule}") for r in self.rejected()]
         warnings = sum(r.count for r in self.rejected("warn"))
         if warnings:
             rows.append(("let pass with a warning", f"{warnings:,}"))
         rows += [
-            ("leads loaded", f"{self.loaded:,} with {self.contacts:,} contact(s)"),
+            ("leads loaded", f"{self.loaded:,} with {many(self.contacts, 'contact')}"),
             ("enrichment notes", f"{self.notes:,}"),
             ("credits spent", f"{self.credits_spent:,} of at most {self.max_cost:,}"),
             ("credits left", f"{self.credits_left:,} in account {self.credit_account}"),
@@ -117,10 +116,6 @@ class RunSummary:
             rows.append(("quality, rule by rule", f"Lead mining / Data Docs / {self.data_docs.partition('/')[0]}"))
         width = max(len(what) for what, _ in rows)
         return "\n".join(f"{what.ljust(width)}  {value}" for what, value in rows)
-
-
-def _plural(of: str, count: int) -> str:
-    return of if count == 1 else {"company": "companies", "contact": "contacts"}[of]
 
 
 def _nothing_new(conn: Connection, run: runs.Run) -> str | None:

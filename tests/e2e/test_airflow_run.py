@@ -52,6 +52,7 @@ def wait_for_extract(stack: Stack, run_id: str, state: str) -> None:
 
 def clear_extract(stack: Stack, run_id: str) -> None:
     cleared = {"dag_run_id": run_id, "task_ids": ["extract"], "dry_run": False, "only_failed": False}
+    cleared |= {"include_downstream": True}
     api(stack, "POST", f"/dags/{DAG}/clearTaskInstances", cleared)
 
 
@@ -153,7 +154,7 @@ def test_a_run_is_put_off_while_its_provider_may_not_be_called(stack: Stack, con
     run_id = stack.api.trigger(DAG, PEOPLE)
     wait_for_extract(stack, run_id, "up_for_reschedule")
     assert extract_try(stack, run_id)["try_number"] == 1
-    airflow = stack.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg", "", 1)
+    airflow = stack.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
     with psycopg.connect(airflow) as metadata:  # 23.5 hours pass
         metadata.execute(
             "UPDATE task_reschedule SET reschedule_date = now(), start_date = start_date - interval '23.5 hours'"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+from airflow_rest import api
 from playwright.sync_api import Page, expect
 
 from local_stack.stack import Stack
@@ -72,6 +74,60 @@ def test_from_the_form_by_a_preview_to_leads(
         [f"lead_mining/{run_id}"],
     ).fetchall()
     assert run == [(["US-CA"], "CEO", 6, True)]
+
+
+@pytest.fixture
+def two_sources(stack: Stack) -> Iterator[tuple[str, str]]:
+    """Connections to the simulator: one sells no contacts, the other finds those of any company."""
+    first = json.loads(stack.env["AIRFLOW_CONN_LEAD_MINING_PROVIDER"])
+    companies = first | {"extra": json.dumps(first["extra"] | {"contract": 19})}
+    people = first | {"conn_type": "people_data_labs", "extra": json.dumps({"rates": {"search": [[1000, 60]]}})}
+    made = {"companies_only": companies, "contacts_too": people}
+    for conn_id, values in made.items():
+        api(stack, "POST", "/connections", values | {"connection_id": conn_id})
+    yield "companies_only", "contacts_too"
+    for conn_id in made:
+        api(stack, "DELETE", f"/connections/{conn_id}")
+
+
+def test_where_a_source_sells_no_contacts_another_is_asked_for_them(
+    laptop: Page, stack: Stack, conn: psycopg.Connection, good: Callable[[str], None], two_sources: tuple[str, str]
+) -> None:
+    page, (companies_only, contacts_too) = laptop, two_sources
+    page.goto("/lead-mining/generate/")
+    page.get_by_label("Companies and their contacts").check()
+    page.get_by_label("Germany", exact=True).check()
+    page.get_by_label("Number of leads").fill("8")
+    page.get_by_label("Seniority", exact=True).first.check()
+    page.locator("#field-seniority select").select_option("director")
+    page.get_by_text("Connections, messages and trial run").click()
+    page.get_by_label("Provider connection").fill(companies_only)
+    expect(page.locator("#error-search_type")).to_contain_text("'companies_only' cannot do it")
+    page.locator("#field-search_type").scroll_into_view_if_needed()
+    good("46-generate-no-contacts")
+
+    page.get_by_label("Then ask").fill(contacts_too)
+    expect(page.locator("#error-search_type")).to_be_empty()
+    expect(page.locator("#cost")).to_contain_text("the contacts of its companies are asked of 'contacts_too'")
+    good("47-generate-two-sources")
+    page.get_by_role("button", name="Generate leads").click()
+    page.wait_for_url(re.compile(r"/lead-mining/requests/lead_mining/form__\w+$"))
+    run_id = page.url.rpartition("/")[2]
+    for _ in range(480):
+        if stack.api.run_state("lead_mining", run_id) in ("success", "failed"):
+            break
+        page.wait_for_timeout(500)
+    page.reload()
+    for conn_id in two_sources:
+        expect(page.locator("main")).to_contain_text(conn_id)
+    good("48-request-of-two-sources")
+    contacts = conn.execute(
+        "SELECT sum(c.contacts) FROM lead_mining.candidate c JOIN lead_mining.run r ON r.id = c.run_id"
+        " WHERE r.run_key = %s AND c.lead_id IS NOT NULL",
+        [f"lead_mining/{run_id}"],
+    ).fetchone()
+    assert contacts is not None
+    assert contacts[0] > 0
 
 
 def test_credits_are_shown_and_topped_up_once(

@@ -14,4 +14,4 @@ def api(stack: Stack, method: str, path: str, body: Any = None) -> Any:
     headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
     answer = httpx.request(method, f"{stack.url}/api/v2{path}", json=body, headers=headers, timeout=60)
     answer.raise_for_status()
-    return answer.json()
+    return answer.json() if answer.content else None

@@ -158,7 +158,7 @@ def test_a_call_on_its_way_makes_it_wait_and_a_lost_one_is_named(mirror: psycopg
     assert reconciliation.unsettled_calls(mirror) == []
     mirror.execute("UPDATE lead_mining.provider_call SET pending_until = now()")
     comparison = compare(mirror, lambda: 495)
-    assert "1 unsettled call(s) may be why" in str(comparison)
+    assert "1 unsettled call may be why" in str(comparison)
     assert [call.id for call in reconciliation.unsettled_calls(mirror)] == [call_id]
     provider_calls.not_charged(mirror, call_id, by="ada")
     assert "unsettled" not in str(compare(mirror, lambda: 495))

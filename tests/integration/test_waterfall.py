@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lead_mining.exceptions import (
     ProviderUnavailable,
 )
 from lead_mining.judging import Known
-from lead_mining.providers.base import Exclusions, Misfit, Page, Preview, Query
+from lead_mining.providers.base import Exclusions, Identity, Misfit, Page, Preview, Query
 from lead_mining.request import MiningRequest
 from lead_mining.sources import Source, offer
 from lead_mining.summary import summary
@@ -128,8 +129,8 @@ def test_the_next_is_asked_only_for_what_those_before_did_not_find(conn: psycopg
     told = summary(conn, "lead_mining/x")
     assert told
     assert dict(told.lines()) | {
-        "from cheap": "3 companies and 0 contact(s) in 2 page(s), for 3 credit(s)",
-        "from dear": "3 companies and 6 contact(s) in 9 page(s), for 9 credit(s)",
+        "from cheap": "3 companies and 0 contacts in 2 pages, for 3 credits",
+        "from dear": "3 companies and 6 contacts in 9 pages, for 9 credits",
     } == dict(told.lines())
 
 
@@ -338,7 +339,7 @@ def test_with_a_mirrored_account_only_its_own_provider_is_asked(conn: psycopg.Co
     ("told", "line"),
     [
         ({"preview": Preview(None, [], people=7)}, "7 people; companies are not counted free"),
-        ({"preview_costs": 1}, "not asked, as to count costs 1 credit(s)"),
+        ({"preview_costs": 1}, "not asked, as to count costs 1 credit"),
     ],
 )
 def test_a_trial_run_tells_what_is_told_free(conn: psycopg.Connection, told: dict[str, Any], line: str) -> None:
@@ -356,9 +357,12 @@ def test_a_trial_run_tells_what_is_told_free(conn: psycopg.Connection, told: dic
 class Choosy(Seller):
     """Cannot do what it is told that it cannot."""
 
-    def __init__(self, *cannot: Misfit, most: int = 1) -> None:
+    def __init__(self, *cannot: Misfit, most: int = 1, finds: bool = False) -> None:
         super().__init__("choosy", [])
-        self._cannot, self._most = cannot, most
+        self._cannot, self._most, self._finds = cannot, most, finds
+
+    def contacts_of(self, query: Query, companies: Sequence[Identity]) -> str | None:
+        return "people" if self._finds else None
 
     def misfits(self, query: Query) -> list[Misfit]:
         return list(self._cannot)
@@ -377,18 +381,29 @@ def test_what_providers_cannot_do_is_told_before_anything_is_held(conn: psycopg.
         sources = [Source(f"p{place}", each) for place, each in enumerate(choosy)]
         return pipeline.prepare_request(conn, f"lead_mining/{key}", PEOPLE, lambda given: offer(sources, given))
 
-    for number, choosy in enumerate(([Choosy(cannot)], [Choosy(), Choosy(cannot, rough)], [Choosy(no_contacts)] * 2)):
+    impossible = (
+        [Choosy(cannot)],
+        [Choosy(), Choosy(cannot, rough)],
+        [Choosy(no_contacts)] * 2,
+        [Choosy(no_contacts), Choosy()],  # which sells contacts of its own companies alone
+    )
+    for number, choosy in enumerate(impossible):
         with pytest.raises(InvalidRequest) as raised:
             prepare(f"wrong{number}", *choosy)
         assert all(isinstance(each, FieldProblem) and "cannot do it" in each.allowed for each in raised.value.problems)
     assert conn.execute("SELECT count(*) FROM lead_mining.run").fetchone() == (0,)
-    plan = prepare("right", Choosy(no_contacts, rough), Choosy(most=20))
+    plan = prepare("right", Choosy(no_contacts, rough), Choosy(), Choosy(most=20, finds=True))
     assert [notice for notice in plan["notices"] if "p0" in notice] == [
-        "search_type 'people' at 'p0': sells no contacts",
+        "search_type 'people' at 'p0': the contacts of its companies are asked of 'p2'",
         "industries 'Banks' at 'p0': searched as finance",
     ]
     own = request.cost_of(6).total
     assert plan["max_cost"] == max(own, 26) == 26
+    plan = prepare("after", Choosy(), Choosy(no_contacts))
+    assert (
+        "search_type 'people' at 'p1': what it adds to the companies of those before it comes without contacts"
+        in (plan["notices"])
+    )
 
 
 def test_a_provider_that_takes_more_is_not_paid_above_the_budget_of_the_run(conn: psycopg.Connection) -> None:

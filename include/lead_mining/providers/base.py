@@ -248,9 +248,8 @@ class Provider(Protocol):
         """Read one raw record. Raises MalformedRecord."""
 
     def contacts_of(self, query: Query, companies: Sequence[Identity]) -> str | None:
-        """The cursor from which `fetch` brings contacts of these companies, which another provider sold.
-
-        None where it cannot.
+        """The cursor from which `fetch` brings contacts of these companies, which another provider sold; None where it
+        cannot. Free, without a network.
         """
         return None
 

@@ -33,7 +33,7 @@ class OdooDnb(OdooIap):
         """Contacts, which it does not sell; and the industries that SIC counts otherwise."""
         found = _WORDS.misfits(query)
         if query.contact_number:
-            why = "Odoo 19's contract sells no contacts; ask for companies, or name a provider after it that sells them"
+            why = "it sells no contacts; ask for companies, or name one after it that finds those of others' companies"
             found.append(Misfit("search_type", "people", why))
         return found
 

@@ -154,13 +154,13 @@ def test_a_wrong_form_starts_nothing_and_comes_back_as_it_was(
 def test_a_crm_that_cannot_be_mined_into_is_told_on_the_form(
     user: TestClient, ready: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lead_mining import pipeline
+    from lead_mining import planning
     from lead_mining.exceptions import CrmError
 
     def broken(conn: object, request: object) -> None:
         raise CrmError("crm_iap_mine is not installed")
 
-    monkeypatch.setattr(pipeline, "resolve", broken)
+    monkeypatch.setattr(planning, "resolve", broken)
     answer = send(user)
     assert answer.status_code == 422
     assert "crm_iap_mine is not installed" in answer.text
@@ -202,12 +202,14 @@ def test_what_a_provider_cannot_do_is_told_at_its_field_before_anything_is_sent(
     people = {"search_type": "people", "preferred_role": "CEO", "provider_conn_id": "dnb"}
     parts = user.post(f"{PAGE}check", data=FORM | people, headers=FROM_THE_PAGE).text
     (said,) = re.findall(r'<p id="error-search_type" hx-swap-oob="innerHTML">(.*?)</p>', parts)
-    assert "'dnb' cannot do it: Odoo 19's contract sells no contacts" in unescape(said)
+    assert "'dnb' cannot do it: it sells no contacts" in unescape(said)
     answer = send(user, **people)
     assert answer.status_code == 422
     assert "sells no contacts" in said_of(answer.text, "search_type")
     assert queued_runs("lead_mining") == {}
-    assert send(user, **people | {"then_provider_conn_ids": "lead_mining_provider"}).status_code == 303
+    assert send(user, **people | {"then_provider_conn_ids": "lead_mining_provider"}).status_code == 422
+    provider(monkeypatch, "pdl", conn_type="people_data_labs")
+    assert send(user, **people | {"then_provider_conn_ids": "pdl"}).status_code == 303
 
 
 def test_what_a_provider_does_roughly_and_what_it_may_take_stand_beside_the_form(
