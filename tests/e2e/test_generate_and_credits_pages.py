@@ -16,6 +16,17 @@ from local_stack.stack import Stack
 pytestmark = pytest.mark.e2e
 
 
+def ended_run(page: Page, stack: Stack) -> str:
+    """The id of the run that the form has started, when it has ended."""
+    page.wait_for_url(re.compile(r"/lead-mining/requests/lead_mining/form__\w+$"))
+    run_id = page.url.rpartition("/")[2]
+    for _ in range(480):
+        if stack.api.run_state("lead_mining", run_id) in ("success", "failed"):
+            break
+        page.wait_for_timeout(500)
+    return run_id
+
+
 def test_from_the_form_by_a_preview_to_leads(
     laptop: Page, stack: Stack, conn: psycopg.Connection, good: Callable[[str], None]
 ) -> None:
@@ -61,12 +72,7 @@ def test_from_the_form_by_a_preview_to_leads(
     assert conn.execute(real_runs).fetchone() == (before,)
 
     page.get_by_role("button", name="Generate leads").dblclick()
-    page.wait_for_url(re.compile(r"/lead-mining/requests/lead_mining/form__\w+$"))
-    run_id = page.url.rpartition("/")[2]
-    for _ in range(480):
-        if stack.api.run_state("lead_mining", run_id) in ("success", "failed"):
-            break
-        page.wait_for_timeout(500)
+    run_id = ended_run(page, stack)
     assert conn.execute(real_runs).fetchone() == (before + 1,), "sent twice, it is one run"
     run = conn.execute(
         "SELECT request->'states', request->>'preferred_role', lead_number, count(c.lead_id) > 0 FROM lead_mining.run r"
@@ -111,12 +117,7 @@ def test_where_a_source_sells_no_contacts_another_is_asked_for_them(
     expect(page.locator("#cost")).to_contain_text("the contacts of its companies are asked of 'contacts_too'")
     good("47-generate-two-sources")
     page.get_by_role("button", name="Generate leads").click()
-    page.wait_for_url(re.compile(r"/lead-mining/requests/lead_mining/form__\w+$"))
-    run_id = page.url.rpartition("/")[2]
-    for _ in range(480):
-        if stack.api.run_state("lead_mining", run_id) in ("success", "failed"):
-            break
-        page.wait_for_timeout(500)
+    run_id = ended_run(page, stack)
     page.reload()
     for conn_id in two_sources:
         expect(page.locator("main")).to_contain_text(conn_id)
