@@ -204,9 +204,10 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
 
 def _relay_call(client: socket.socket, upstream: tuple[str, int], points: Points) -> bool:
     """One request and its answer, byte by byte as they are; whether another request may come."""
-    request, raw, _ = _read_http(client, h11.Connection(h11.SERVER))
-    if not isinstance(request, h11.Request):
-        return False
+    asker = h11.Connection(h11.SERVER)
+    request, raw, _ = _read_http(client, asker)
+    if not isinstance(request, h11.Request) or asker.their_state not in (h11.DONE, h11.MUST_CLOSE):
+        return False  # killed while it sent: the server would wait for the rest for ever
     what = f"{request.method.decode()} {request.target.decode()}"[:80]
     points.meet("before", what, irrevocable=True)
     reader = h11.Connection(h11.CLIENT)
