@@ -254,7 +254,10 @@ class Provider(Protocol):
         return None
 
     def parse_contact(self, record: JsonObject) -> Contact:
-        """Read one record of `Page.contacts`. Raises MalformedRecord."""
+        """Read one record of `Page.contacts`. Raises MalformedRecord.
+
+        Not asked of a provider whose `Page.contacts` are always empty, as they are by default: it need not have it.
+        """
         why = f"{self.name} gives contacts only within their companies"  # with a statement, mypy takes it for a default
         raise NotImplementedError(why)
 
