@@ -97,6 +97,33 @@ def charged(conn: Connection, run_id: int) -> int:
     return int(row[0]) if row else 0
 
 
+_LOST: LiteralString = """
+WITH page AS (
+    SELECT p.page_number, p.charged, coalesce(p.provider, r.provider) AS provider
+    FROM lead_mining.raw_page p JOIN lead_mining.run r ON r.id = p.run_id WHERE p.run_id = %(run_id)s
+), worth (page_number, credits) AS (
+    SELECT page_number, 1 FROM lead_mining.candidate WHERE run_id = %(run_id)s AND lead_id IS NOT NULL
+    UNION ALL
+    SELECT coalesce((SELECT min(s.page_number) FROM lead_mining.value_source s
+                     WHERE s.candidate_id = c.id AND s.field = 'contacts'), c.page_number), c.contacts
+    FROM lead_mining.candidate c WHERE c.run_id = %(run_id)s AND c.lead_id IS NOT NULL AND c.contacts > 0
+), came AS (SELECT page_number, sum(credits) AS credits FROM worth GROUP BY 1)
+SELECT coalesce(sum(lost), 0)::bigint FROM (
+    SELECT greatest(sum(page.charged) - coalesce(sum(came.credits), 0), 0) AS lost
+    FROM page LEFT JOIN came USING (page_number) GROUP BY provider
+) each_provider
+"""
+
+
+def lost_to_rejections(conn: Connection, run_id: int) -> int:
+    """Credits that providers took for what was not loaded, a company or a contact at a credit each.
+
+    Counted provider by provider: what one gives free makes up for nothing that another was paid for.
+    """
+    row = conn.execute(_LOST, {"run_id": run_id}).fetchone()
+    return int(row[0]) if row else 0
+
+
 def store_page(
     conn: Connection,
     run_id: int,

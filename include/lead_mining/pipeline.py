@@ -258,7 +258,7 @@ def _load(conn: Connection, run: Run) -> StepResult:
         "leads": leads,
         "contacts": cost - leads,
         "captured": captured,
-        "lost_to_rejections": candidates.charged(conn, run.id) - cost,
+        "lost_to_rejections": candidates.lost_to_rejections(conn, run.id),
         "duplicates_since": totals["duplicates"],
         "notices": list(fresh.notices) if fresh else [],
     }

@@ -63,7 +63,7 @@ class RunSummary:
     credit_account: str
     provider_charged: int
     lost_to_rejections: int | None
-    """Credits that the provider took for what was not loaded; None until it is known what is."""
+    """Credits that the provider took for what was not loaded, 0 or more; None until it is known what is."""
     stopped: str | None
     data_docs: str | None
     notices: tuple[str, ...]
@@ -102,7 +102,7 @@ class RunSummary:
             ("charged by the provider", f"{self.provider_charged:,}"),
             *((f"from {each.conn_id}", str(each)) for each in self.providers),
         ]
-        if self.lost_to_rejections and self.lost_to_rejections > 0:  # a retry is charged nothing
+        if self.lost_to_rejections:
             rows.append(("of that, lost to rejections", f"{self.lost_to_rejections:,}"))
         if self.stopped:
             rows.append(("extraction ended because", self.stopped))
@@ -173,6 +173,7 @@ def summary(conn: Connection, run_key: str) -> RunSummary | None:
     ).fetchone() or (0, 0, 0)
     extracted = done.get("extract", {})
     shares = conn.execute(_SHARES, {"run_id": run.id}).fetchall() if run.has_several_providers else []
+    lost = done.get("load_leads", {}).get("lost_to_rejections")
     return RunSummary(
         run_id=run.id,
         request_number=run.request_number,
@@ -189,7 +190,7 @@ def summary(conn: Connection, run_key: str) -> RunSummary | None:
         credits_left=ledger.balance(conn, run.credit_account).available,
         credit_account=run.credit_account,
         provider_charged=extracted.get("provider_charged", 0),
-        lost_to_rejections=done.get("load_leads", {}).get("lost_to_rejections"),
+        lost_to_rejections=None if lost is None else max(lost, 0),  # earlier versions stored less than 0
         stopped=extracted.get("stopped"),
         data_docs=done.get("validate", {}).get("data_docs"),
         notices=tuple(

@@ -11,9 +11,13 @@ from crm_records import add_lead
 from known_ones import known_of
 from paid_catalogue import PaidCatalogue, name_of, write_catalogue
 
-from lead_mining import pipeline
+from lead_mining import pipeline, runs
 from lead_mining.audit import audit
 from lead_mining.credits import ledger
+from lead_mining.credits.ledger import Spendable
+from lead_mining.messages import Troubles, about_ended
+from lead_mining.providers.base import Provider
+from lead_mining.providers.lead_catalog import LeadCatalog
 from lead_mining.summary import RunSummary, summary
 
 pytestmark = pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
@@ -21,7 +25,7 @@ REQUEST = {"countries": ["DE"], "lead_number": 10}
 SOME = [f"r{number}" for number in range(1, 13)]
 
 
-def mine(conn: psycopg.Connection, provider: PaidCatalogue, docs: Path, key: str, **params: Any) -> RunSummary:
+def mine(conn: psycopg.Connection, provider: Provider, docs: Path, key: str, **params: Any) -> RunSummary:
     run_id = pipeline.prepare_request(conn, key, REQUEST | params)["run_id"]
     pipeline.extract(conn, run_id, provider)
     pipeline.validate(conn, run_id, docs)
@@ -81,6 +85,22 @@ def test_without_a_larger_budget_no_more_is_bought_than_asked_for(conn: psycopg.
     found = mine(conn, provider, tmp_path, "one")
     assert (found.loaded, found.provider_charged, found.lost_to_rejections, found.max_cost) == (8, 10, 2, 10)
     assert ("of that, lost to rejections", "2") in found.lines()
+
+
+def test_a_free_provider_has_lost_nothing(conn: psycopg.Connection, tmp_path: Path) -> None:
+    provider = LeadCatalog(write_catalogue(tmp_path / "c.csv", 3, bad_every=2))
+    found = mine(conn, provider, tmp_path, "one")
+    assert (found.loaded, found.provider_charged, found.lost_to_rejections) == (2, 0, 0)
+    conn.execute("SET session_replication_role = replica")  # past whatever guards what was done
+    conn.execute(
+        "UPDATE lead_mining.run_step SET result = jsonb_set(result, '{lost_to_rejections}', '-2') WHERE step = 'load_leads'"
+    )  # as earlier versions stored it
+    told = summary(conn, "one")
+    assert told
+    assert told.lost_to_rejections == 0
+    message = about_ended(runs.get(conn, told.run_id), told, Troubles((), (), 0, Spendable(9, None)), {}, None)
+    assert not any("for what was turned down" in line for line in message.lines)
+    assert "lost to rejections" not in told.table()
 
 
 @pytest.mark.parametrize("budget", [11, 13])
