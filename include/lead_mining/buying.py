@@ -100,19 +100,24 @@ def settle_by_balance(conn: Connection, run: Run, sources: Sequence[Source]) -> 
         time.sleep(max(wait, 0))
     asked = next((source.provider for source in sources if source.conn_id == calls[0].provider), None)
     balance = known_balance(asked) if asked else None
-    expected = provider_calls.balance_if_not_charged(conn, calls)
+    expected, unclear = provider_calls.balance_if_not_charged(conn, calls)
     if balance is None or balance != expected:
-        raise ProviderOutcomeUnknown(_to_settle(run, calls, balance, expected))
+        raise ProviderOutcomeUnknown(_to_settle(run, calls, balance, expected, unclear))
     with conn.transaction():
         for call in calls:
             provider_calls.not_charged(conn, call.id, by="balance")
 
 
-def _to_settle(run: Run, calls: Sequence[Call], balance: int | None, expected: int | None) -> str:
+def _to_settle(
+    run: Run, calls: Sequence[Call], balance: int | None, expected: int | None, unclear: Sequence[int]
+) -> str:
     if balance is None:
         found = "its balance cannot be asked"
+    elif unclear:
+        others = ", ".join(map(str, unclear[:5])) + (", ..." if len(unclear) > 5 else "")
+        found = f"its balance, {balance}, cannot tell, as it may have worked at the same time on call {others}"
     elif expected is None:
-        found = f"its balance, {balance}, cannot tell, as other calls were made at the same time"
+        found = f"its balance is {balance}, and was not known before"
     else:
         found = f"its balance is {balance}, and would be {expected} if it had not"
     return (

@@ -145,21 +145,23 @@ def get(conn: Connection, call_id: int) -> Call:
     return call
 
 
-def balance_if_not_charged(conn: Connection, calls: Sequence[Call]) -> int | None:
+def balance_if_not_charged(conn: Connection, calls: Sequence[Call]) -> tuple[int | None, list[int]]:
     """What the provider's balance is now, if these calls, of one wave, cost nothing; None where that cannot be said.
 
-    Others of the wave, and calls that were written down later, have lowered it since; ones that were on their way at
-    that moment, or are not settled, may or may not have.
+    Others of the wave, and calls that were written down later, have lowered it since. Those on which the provider may
+    have been at work at that moment, or that came later and are not settled, may or may not have: their ids. What it
+    did before is in the balance that it told then, settled or not.
     """
     wave = calls[0]
     row = conn.execute(
-        "SELECT count(*) FILTER (WHERE state IN ('open', 'unknown') OR (asked_at < %(at)s AND ended_at >= %(at)s)),"
+        "SELECT coalesce(array_agg(id ORDER BY id) FILTER (WHERE charged IS DISTINCT FROM 0 AND CASE"
+        " WHEN asked_at >= %(at)s THEN charged IS NULL ELSE least(ended_at, pending_until) >= %(at)s END), '{}'),"
         " coalesce(sum(charged) FILTER (WHERE asked_at >= %(at)s), 0)::bigint"
         " FROM lead_mining.provider_call WHERE provider = %(provider)s AND id <> ALL(%(ids)s)",
         {"at": wave.asked_at, "provider": wave.provider, "ids": [call.id for call in calls]},
     ).fetchone()
-    unclear, since = row or (0, 0)
-    return None if unclear or wave.balance_before is None else wave.balance_before - since
+    unclear, since = row or ([], 0)
+    return None if unclear or wave.balance_before is None else wave.balance_before - since, unclear
 
 
 def lost_by_run(conn: Connection, run_id: int) -> int:

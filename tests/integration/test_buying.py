@@ -170,15 +170,57 @@ def test_a_provider_that_cannot_tell_its_balance_leaves_it_to_a_person(
     assert buy(conn, run, provider) == "enough"
 
 
-def test_a_call_of_another_run_at_the_same_time_makes_the_balance_say_nothing(
-    conn: psycopg.Connection, run: Run, provider: OdooIap, simulator: Simulator
+FORGOTTEN = {  # another run's call: when it was asked and surely ended, in seconds from ours; its state; credits
+    "long ago, never settled": (-9000, -8000, "unknown", None, False),
+    "long ago, and open still": (-9000, -8000, "open", None, False),
+    "long ago, settled by a person today": (-9000, -8000, "lost", 3, False),
+    "at the same time, settled as free": (-5, 5, "not_charged", 0, False),
+    "at the same time, not settled": (-5, 5, "unknown", None, True),
+    "at the same time, settled as lost": (-5, 5, "lost", 3, True),
+    "later, not settled": (5, 4, "unknown", None, True),
+}
+
+
+@pytest.mark.parametrize(("asked", "ended", "state", "charged", "unclear"), FORGOTTEN.values(), ids=FORGOTTEN)
+def test_only_a_call_at_the_same_time_makes_the_balance_say_nothing(
+    conn: psycopg.Connection,
+    run: Run,
+    provider: OdooIap,
+    simulator: Simulator,
+    asked: int,
+    ended: int,
+    state: str,
+    charged: int | None,
+    unclear: bool,
 ) -> None:
-    lose_call(conn, make_run(conn), most=3)
-    conn.execute("UPDATE lead_mining.provider_call SET provider = 'lead_mining_provider'")
     simulator.add_fault("http_500")
     with pytest.raises(ProviderUnavailable):
         buy(conn, run, provider)
-    with pytest.raises(ProviderOutcomeUnknown, match="10000, cannot tell, as other calls were made at the same time"):
+    other = lose_call(conn, make_run(conn), most=3)
+    conn.execute(
+        "UPDATE lead_mining.provider_call SET provider = 'lead_mining_provider', state = %s, charged = %s,"
+        " asked_at = ours.at + make_interval(secs => %s), pending_until = ours.at + make_interval(secs => %s),"
+        " ended_at = CASE WHEN %s <> 'open' THEN clock_timestamp() + interval '1 min' END"
+        " FROM (SELECT asked_at AS at FROM lead_mining.provider_call WHERE run_id = %s) AS ours WHERE id = %s",
+        [state, charged, asked, ended, state, run.id, other],
+    )
+    if unclear:
+        said = f"its balance, 10000, cannot tell, as it may have worked at the same time on call {other}"
+        with pytest.raises(ProviderOutcomeUnknown, match=said):
+            buy(conn, run, provider)
+    else:
+        assert buy(conn, run, provider) == "enough"
+        assert calls(conn)[0] == (1, "not_charged", 0, "balance")
+
+
+def test_a_balance_that_was_not_known_before_says_nothing(
+    conn: psycopg.Connection, run: Run, provider: OdooIap, simulator: Simulator
+) -> None:
+    simulator.add_fault("http_500")
+    with pytest.raises(ProviderUnavailable):
+        buy(conn, run, provider)
+    conn.execute("UPDATE lead_mining.provider_call SET balance_before = NULL")
+    with pytest.raises(ProviderOutcomeUnknown, match="its balance is 10000, and was not known before"):
         buy(conn, run, provider)
 
 
