@@ -69,7 +69,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, Param, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from lead_mining.dag_steps import ask_for_approval, do, load_what_was_bought, released, sources_of
+from lead_mining.dag_steps import ask_for_approval, do, key_of, load_what_was_bought, released, sources_of
 from lead_mining.deadlines import run_deadline
 from lead_mining.hooks import crm_connection, crm_session
 from lead_mining.notifiers import LowCreditsNotifier
@@ -105,13 +105,13 @@ with DAG(
 ) as dag:
 
     @task(multiple_outputs=False, on_failure_callback=LowCreditsNotifier())
-    def prepare_request(params: dict[str, Any], run_id: str, ti: Any) -> dict[str, Any]:
+    def prepare_request(params: dict[str, Any], dag_run: Any, ti: Any) -> dict[str, Any]:
         from lead_mining import pipeline
         from lead_mining.sources import offer
 
         with crm_session(params["crm_conn_id"]) as connection:
             plan = pipeline.prepare_request(
-                connection, f"lead_mining/{run_id}", params, lambda request: offer(sources_of(params), request)
+                connection, key_of(dag_run), params, lambda request: offer(sources_of(params), request)
             )
         log.info("%s: %s", plan["request_number"] or "Trial run", plan["cost"])
         for notice in plan.get("notices", ()):  # a run that an older version prepared has none
@@ -119,7 +119,9 @@ with DAG(
         return ask_for_approval(plan, ti)
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)
-    def extract(plan: dict[str, Any], approval: dict[str, Any] | None, params: dict[str, Any]) -> list[dict[str, Any]]:
+    def extract(
+        plan: dict[str, Any], approval: dict[str, Any] | None, params: dict[str, Any], dag_run: Any
+    ) -> list[dict[str, Any]]:
         from lead_mining import candidates, pipeline
 
         approved_by = approval and (approval["responded_by_user"] or {}).get("name", "unknown")
@@ -128,7 +130,7 @@ with DAG(
             again = partial(crm_connection, params["crm_conn_id"])
             return pipeline.extract(connection, plan["run_id"], sources_of(params), approved_by, reconnect=again)
 
-        bought = do("extract", plan, params, buy)
+        bought = do("extract", plan, dag_run, params, buy)
         return [asdict(part) for part in candidates.in_parts(bought["candidates"])]
 
     @task(multiple_outputs=False, on_success_callback=LowCreditsNotifier())

@@ -44,7 +44,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
-from lead_mining.dag_steps import load_what_was_bought, released
+from lead_mining.dag_steps import key_of, load_what_was_bought, released
 from lead_mining.form_fields import CRM_CONNECTION
 from lead_mining.hooks import crm_session
 
@@ -92,14 +92,14 @@ with DAG(
 ):
 
     @task(multiple_outputs=False)
-    def prepare_retry(params: dict[str, Any], run_id: str) -> dict[str, Any]:
+    def prepare_retry(params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
         from lead_mining import retrying
 
         corrections = {int(id_): fields for id_, fields in (params["corrections"] or {}).items()}
         with crm_session(params["crm_conn_id"]) as connection:
             plan = retrying.prepare_retry(
                 connection,
-                f"retry_rejections/{run_id}",
+                key_of(dag_run),
                 [int(id_) for id_ in params["candidate_ids"]],
                 params["overrule"] or [],
                 corrections,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -110,25 +111,32 @@ def sources_of(params: Mapping[str, Any]) -> list[Source]:
     ]
 
 
+def key_of(dag_run: Any) -> str:
+    """What names the run in the CRM's database for ever."""
+    return f"{dag_run.dag_id}/{dag_run.run_id}"
+
+
 def do(
     step: str,
     plan: dict[str, Any],
+    dag_run: Any,
     params: dict[str, Any],
     work: Callable[[Connection], StepResult],
     part: Part | None = None,
 ) -> StepResult:
     """Do a step of the run, or a part of it, tell of it in a line of the log, and count it if it was not done before.
 
-    Raises AirflowRescheduleException where a provider may not be called yet.
+    Fails where the plan's run is not the task's own in this CRM; raises AirflowRescheduleException where a provider
+    may not be called yet.
     """
     from lead_mining import runs, story
 
     run_id = plan["run_id"]
-    # The pipeline takes this session's lock once more, so nobody else finishes the step between look and work.
-    with (
-        crm_session(params["crm_conn_id"]) as connection,
-        runs.only_once(connection, run_id, step, part.key if part else None) as before,
-    ):
+    with ExitStack() as ended:
+        connection = ended.enter_context(crm_session(params["crm_conn_id"]))
+        runs.check_key(connection, key_of(dag_run), run_id)
+        # The pipeline takes this session's lock once more, so nobody else finishes the step between look and work.
+        before = ended.enter_context(runs.only_once(connection, run_id, step, part.key if part else None))
         try:
             result = work(connection)
         except ProviderBusy as busy:
@@ -163,9 +171,11 @@ def _validate(plan: dict[str, Any], part: dict[str, Any], params: Any = None, da
     rejections = links.rejections_page(dag_run.dag_id, dag_run.run_id)
     from_a_site = "../../" + rejections.removeprefix(f"{links.ROOT}/")
     docs, of = data_docs_folder(), Part(**part)
-    return do(
-        "validate", plan, params, lambda conn: pipeline.validate(conn, plan["run_id"], docs, from_a_site, of), part=of
-    )
+
+    def work(conn: Connection) -> StepResult:
+        return pipeline.validate(conn, plan["run_id"], docs, from_a_site, of)
+
+    return do("validate", plan, dag_run, params, work, part=of)
 
 
 validate: Any = task_decorator_factory(
@@ -179,37 +189,43 @@ validate: Any = task_decorator_factory(
 
 
 @task(multiple_outputs=False)
-def deduplicate(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+def deduplicate(plan: dict[str, Any], params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
     from lead_mining import pipeline
 
-    return do("deduplicate", plan, params, lambda conn: pipeline.deduplicate(conn, plan["run_id"]))
+    return do("deduplicate", plan, dag_run, params, lambda conn: pipeline.deduplicate(conn, plan["run_id"]))
 
 
 @task(multiple_outputs=False)
-def debit_credits(plan: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+def debit_credits(plan: dict[str, Any], params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
     from lead_mining import pipeline
 
     if params.get("dry_run"):
         raise AirflowSkipException("a trial run charges and loads nothing")
-    return do("debit_credits", plan, params, lambda conn: pipeline.debit_credits(conn, plan["run_id"]))
+    return do("debit_credits", plan, dag_run, params, lambda conn: pipeline.debit_credits(conn, plan["run_id"]))
 
 
 @task(multiple_outputs=False, outlets=[LEADS])
-def load_leads(plan: dict[str, Any], params: dict[str, Any]) -> Generator[Metadata, None, dict[str, Any]]:
+def load_leads(plan: dict[str, Any], params: dict[str, Any], dag_run: Any) -> Generator[Metadata, None, dict[str, Any]]:
     from lead_mining import pipeline
 
-    loaded = do("load_leads", plan, params, lambda conn: pipeline.load_leads(conn, plan["run_id"]))
+    loaded = do("load_leads", plan, dag_run, params, lambda conn: pipeline.load_leads(conn, plan["run_id"]))
     yield Metadata(LEADS, {"request_number": plan["request_number"], **loaded})
     return loaded
 
 
 @task(multiple_outputs=False, max_active_tis_per_dagrun=_PARTS_AT_ONCE, map_index_template=_PART)
-def write_enrichment_notes(plan: dict[str, Any], part: dict[str, Any], params: Any = None) -> dict[str, Any]:
+def write_enrichment_notes(
+    plan: dict[str, Any], part: dict[str, Any], params: Any = None, dag_run: Any = None
+) -> dict[str, Any]:
     from lead_mining import pipeline
     from lead_mining.candidates import Part
 
     notes, of = "write_enrichment_notes", Part(**part)
-    return do(notes, plan, params, lambda conn: pipeline.write_enrichment_notes(conn, plan["run_id"], of), part=of)
+
+    def work(conn: Connection) -> StepResult:
+        return pipeline.write_enrichment_notes(conn, plan["run_id"], of)
+
+    return do(notes, plan, dag_run, params, work, part=of)
 
 
 def released(params: dict[str, Any], dag_run: Any, ti: Any) -> dict[str, Any]:
@@ -217,7 +233,7 @@ def released(params: dict[str, Any], dag_run: Any, ti: Any) -> dict[str, Any]:
     from lead_mining import pipeline, runs
     from lead_mining.summary import summary
 
-    run_key = f"{dag_run.dag_id}/{dag_run.run_id}"
+    run_key = key_of(dag_run)
     with crm_session(params["crm_conn_id"]) as connection:
         result = pipeline.release(connection, run_key)
         run, came_to = runs.find(connection, run_key), summary(connection, run_key)

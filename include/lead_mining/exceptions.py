@@ -55,6 +55,18 @@ class CrmBusy(CrmError):
     permanent = False
 
 
+class AnotherRun(CrmError):
+    """The CRM's database knows the id that a task was given by another run's key, or not at all."""
+
+    def __init__(self, run_key: str, run_id: int, known: str | None) -> None:
+        super().__init__(
+            f"This task works for {run_key!r} as run {run_id}, and in the CRM's database run {run_id} is"
+            f" {f'that of {known!r}' if known else 'not there'}: the CRM was restored from a back-up since the run"
+            " began, or its connection leads to another database. Nothing was done, bought or loaded. Trigger the"
+            " request as a new run if its leads are still wanted"
+        )
+
+
 class InsufficientCredits(LeadMiningError):
     """A credit account cannot pay, or `budget` on it. `needed` and `available` in credits."""
 

@@ -62,6 +62,8 @@ def prepare_request(
             if offered:
                 offered()  # what cannot be done is told before the request has a number
             run = planning.create_run(conn, run_key, request)
+        else:
+            runs.check_same_request(run, request)
     return planning.plan_run(conn, run.id, offered)
 
 

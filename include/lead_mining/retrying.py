@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from lead_mining import candidates, planning, runs
 from lead_mining.exceptions import FieldProblem, InvalidRequest
 from lead_mining.migrations import check_migrated
+from lead_mining.privacy.scrub import ERASED
 from lead_mining.providers.base import Company
 from lead_mining.rejections import may_be_overruled
-from lead_mining.runs import StepResult
+from lead_mining.runs import Run, StepResult
 
 CORRECTABLE = (
     *("name", "legal_name", "domain", "street", "city", "zip", "state_code", "country_code", "employees"),
@@ -55,6 +56,7 @@ def prepare_retry(
     """
     check_migrated(conn)
     if run := runs.find(conn, run_key):
+        _check_same_retry(conn, run, candidate_ids, overrule, corrections)
         return planning.plan_run(conn, run.id)
     with conn.transaction():
         runs.lock_key(conn, run_key)
@@ -67,6 +69,41 @@ def prepare_retry(
         run = planning.create_run(conn, run_key, request, runs.get(conn, rows[0][1]), overrule)
         candidates.store_retried(conn, run.id, companies)
     return planning.plan_run(conn, run.id)
+
+
+def _check_same_retry(
+    conn: Connection,
+    run: Run,
+    candidate_ids: Sequence[int],
+    overrule: Collection[str],
+    corrections: Mapping[int, Mapping[str, Any]],
+) -> None:
+    """Raises InvalidRequest where the run of that key was prepared for other candidates, rules or corrections.
+
+    What was erased or removed since tells nothing of corrections.
+    """
+    rows = conn.execute(
+        "SELECT first.id, first.company, again.company FROM lead_mining.candidate again"
+        " JOIN lead_mining.candidate first ON first.id = again.retry_of WHERE again.run_id = %s ORDER BY first.id",
+        [run.id],
+    ).fetchall()
+    ids = [row[0] for row in rows]
+    problems = []
+    if ids != sorted(set(candidate_ids)):
+        problems.append(FieldProblem("candidates", list(candidate_ids), runs.another_request(run, repr(ids))))
+    if list(run.overruled) != sorted(set(overrule)):
+        problems.append(FieldProblem("overrule", sorted(overrule), runs.another_request(run, repr(run.overruled))))
+    for id_, bought, kept in rows:
+        if "name" not in bought or "name" not in kept:  # retention has removed it
+            continue
+        asked = _corrected(id_, bought, corrections.get(id_, {})).model_dump(mode="json")
+        differ = [(asked[field], kept.get(field)) for field in CORRECTABLE if asked[field] != kept.get(field)]
+        if any(ERASED not in str(values) for values in differ):
+            problems.append(
+                FieldProblem(f"corrections.{id_}", corrections.get(id_), runs.another_request(run, "others"))
+            )
+    if problems:
+        raise InvalidRequest(problems)
 
 
 def _check(

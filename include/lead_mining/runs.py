@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from lead_mining.crm.context import CrmContext
+from lead_mining.exceptions import AnotherRun, FieldProblem, InvalidRequest
 from lead_mining.privacy.scrub import ERASED
 from lead_mining.request import MiningRequest
 
@@ -82,6 +83,35 @@ def get(conn: Connection, run_id: int) -> Run:
     if run is None:
         raise LookupError(f"there is no lead mining run {run_id} in this database")
     return run
+
+
+def check_key(conn: Connection, run_key: str, run_id: int) -> None:
+    """Raises AnotherRun where the id that a task was given is not that of its own run in this database."""
+    if (known := keys(conn, [run_id]).get(run_id)) != run_key:
+        raise AnotherRun(run_key, run_id, known)
+
+
+def check_same_request(run: Run, asked: MiningRequest) -> None:
+    """Raises InvalidRequest where the run of that key was prepared for another request.
+
+    Whom to tell may differ, and so does what was erased since. What an older version did not ask for had its default.
+    """
+    problems = []
+    for name, value in asked.model_dump(mode="json", exclude={"notify"}).items():
+        default = MiningRequest.model_fields[name].get_default(call_default_factory=True)
+        kept = run.request.get(name, default)
+        if kept != value and ERASED not in str(kept):
+            problems.append(FieldProblem(name, value, another_request(run, repr(kept))))
+    if problems:
+        raise InvalidRequest(problems)
+
+
+def another_request(run: Run, asked: str) -> str:
+    """What is allowed where a run that is there already is prepared with other values."""
+    return (
+        f"the run {run.run_key!r} is in this CRM already, as {run.request_number or 'a trial run'}, and asked for"
+        f" {asked}: trigger the new request as a run with another id"
+    )
 
 
 def keys(conn: Connection, run_ids: Sequence[int]) -> dict[int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,14 +18,17 @@ from credit_dags import airflow_connection
 from mail_server import MailServer, SlackServer, running_mail_server, running_slack
 from mined_runs import lose_call
 from paid_catalogue import PaidCatalogue, write_catalogue
+from steps import STEPS
 
 from lead_mining import dag_steps, lineage, metrics, pipeline
+from lead_mining.candidates import WHOLE
 from lead_mining.exceptions import ProviderAccessDenied, ProviderBusy
 from lead_mining.providers.base import Exclusions, Page, Provider, Query
 from lead_mining.rate_limits import SharedGate
 
 PARAMS: dict[str, Any] = {"crm_conn_id": "lead_mining_crm"}
 REQUEST: dict[str, Any] = {"countries": ["DE"], "lead_number": 4, "notify": ["boss@example.com", "#sales"]}
+DAG_RUN = SimpleNamespace(dag_id="lead_mining", run_id="r 1")
 ALL_DONE = dict.fromkeys(("prepare_request", "extract", "load_leads"), "success")
 
 
@@ -72,15 +76,42 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, dict[str, s
 
 def run_steps(plan: dict[str, Any], provider: Provider, docs: Path) -> None:
     run_id = plan["run_id"]
-    dag_steps.do("extract", plan, PARAMS, lambda conn: pipeline.extract(conn, run_id, provider))
-    dag_steps.do("validate", plan, PARAMS, lambda conn: pipeline.validate(conn, run_id, docs))
+    dag_steps.do("extract", plan, DAG_RUN, PARAMS, lambda conn: pipeline.extract(conn, run_id, provider))
+    dag_steps.do("validate", plan, DAG_RUN, PARAMS, lambda conn: pipeline.validate(conn, run_id, docs))
     for step in ("deduplicate", "debit_credits", "load_leads", "write_enrichment_notes"):
-        dag_steps.do(step, plan, PARAMS, lambda conn, step=step: getattr(pipeline, step)(conn, run_id))  # type: ignore[misc]
+        dag_steps.do(step, plan, DAG_RUN, PARAMS, lambda conn, step=step: getattr(pipeline, step)(conn, run_id))  # type: ignore[misc]
 
 
 def release(states: dict[str, str] = ALL_DONE, run_id: str = "r 1", params: dict[str, Any] = PARAMS) -> dict[str, Any]:
     ti = SimpleNamespace(get_task_states=lambda dag_id, run_ids: {run_ids[0]: states})
     return dag_steps.released(params, SimpleNamespace(dag_id="lead_mining", run_id=run_id), ti)
+
+
+# -- the right run
+
+
+def test_no_step_works_on_the_run_that_another_key_has_after_the_crm_was_restored(
+    conn: psycopg.Connection, plan: dict[str, Any], provider: PaidCatalogue, tmp_path: Path
+) -> None:
+    run_steps(plan, provider, tmp_path)
+    before, (restored,) = provider.paid, conn.execute("SELECT max(id) FROM lead_mining.run").fetchall()[0]
+    tasks: list[tuple[Any, dict[str, Any]]] = [
+        (dag_steps._validate, {"part": asdict(WHOLE)}),
+        (dag_steps.deduplicate.function, {}),
+        (dag_steps.debit_credits.function, {}),
+        (lambda **given: list(dag_steps.load_leads.function(**given)), {}),
+        (dag_steps.write_enrichment_notes.function, {"part": asdict(WHOLE)}),
+        (lambda dag_run, **_: dag_steps.do("extract", plan, dag_run, PARAMS, lambda conn: {}), {}),
+    ]
+    assert len(tasks) + 3 == len(STEPS), "prepare_request and release go by the key alone; approve_cost reads nothing"
+    for key, known in (("r 2", "is that of 'lead_mining/r 1': the CRM was restored"), ("r 1", "is not there")):
+        run_id = restored if key == "r 2" else restored + 1
+        for task, more in tasks:
+            plan["run_id"] = run_id
+            with pytest.raises(AirflowFailException, match=f"in the CRM's database run {run_id} {known}"):
+                task(plan=plan, params=PARAMS, dag_run=SimpleNamespace(dag_id="lead_mining", run_id=key), **more)
+    assert release(run_id="r 2") == {"released": 0}
+    assert provider.paid == before
 
 
 # -- counting
@@ -122,6 +153,7 @@ def test_an_error_of_the_provider_is_counted_by_its_kind_and_raised(
         dag_steps.do(
             "extract",
             plan,
+            DAG_RUN,
             PARAMS,
             lambda conn: pipeline.extract(conn, plan["run_id"], metrics.measured(provider, "a_provider")),
         )
@@ -166,7 +198,7 @@ def extract_busy(
     ti = SimpleNamespace(get_first_reschedule_date=lambda context: since)
     monkeypatch.setattr(dag_steps, "get_current_context", lambda: {"ti": ti})
     measured = metrics.measured(provider, "a_provider")
-    dag_steps.do("extract", plan, PARAMS, lambda conn: pipeline.extract(conn, plan["run_id"], measured))
+    dag_steps.do("extract", plan, DAG_RUN, PARAMS, lambda conn: pipeline.extract(conn, plan["run_id"], measured))
 
 
 def test_a_call_that_is_put_off_frees_its_worker_uses_no_try_and_is_no_error(
@@ -202,7 +234,7 @@ def test_lineage_that_cannot_be_reported_fails_nothing(
 ) -> None:
     monkeypatch.setattr(lineage.plugins_manager, "get_hook_lineage_readers_plugins", lambda: ["a reader"])
     params, run_id = PARAMS | {"provider_conn_id": "nowhere"}, plan["run_id"]
-    done = dag_steps.do("extract", plan, params, lambda conn: pipeline.extract(conn, run_id, provider))
+    done = dag_steps.do("extract", plan, DAG_RUN, params, lambda conn: pipeline.extract(conn, run_id, provider))
     assert done["candidates"] == 4
     assert "what extract read and wrote could not be reported (InvalidRequest: " in caplog.text
 

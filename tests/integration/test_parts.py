@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Barrier, Event
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -166,10 +167,12 @@ def test_tasks_that_end_at_once_do_not_wait_for_one_another_for_ever(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_LEAD_MINING_CRM", airflow_connection(crm_dsn))
     plan, params = {"run_id": run_id, "request_number": "LMR001"}, {"crm_conn_id": "lead_mining_crm"}
+    dag_id, _, airflows = KEY.partition("/")
+    dag_run = SimpleNamespace(dag_id=dag_id, run_id=airflows)
 
     def task(own: psycopg.Connection, part: Part) -> None:
         work = partial(pipeline.validate, run_id=run_id, data_docs=tmp_path, part=part)
-        dag_steps.do("validate", plan, params, work, part=part)
+        dag_steps.do("validate", plan, dag_run, params, work, part=part)
 
     at_once(connect, task, [*PARTS, *PARTS])
     assert (whole(conn, run_id, "validate") or {})["valid"] == 8

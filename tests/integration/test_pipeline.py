@@ -210,6 +210,17 @@ def test_too_few_credits_fail_before_the_provider_is_asked(
     assert simulator.client.get(f"/simulator/account/{token}").status_code == 404
 
 
+def test_the_same_run_id_with_another_request_is_refused(conn: psycopg.Connection) -> None:
+    first = pipeline.prepare_request(conn, KEY, COMPANIES)
+    with pytest.raises(InvalidRequest) as caught:
+        pipeline.prepare_request(conn, KEY, COMPANIES | {"lead_number": 77, "crm_conn_id": "another_crm"})
+    said = f"the run {KEY!r} is in this CRM already, as LMR001, and asked for"
+    assert f"lead_number: 77 is not allowed; {said} {COMPANIES['lead_number']}" in str(caught.value)
+    assert f"crm_conn_id: 'another_crm' is not allowed; {said} 'lead_mining_crm'" in str(caught.value)
+    assert pipeline.prepare_request(conn, KEY, COMPANIES | {"notify": ["boss@example.com"]}) == first
+    assert count(conn, "lead_mining.run") == 1
+
+
 def test_after_a_top_up_the_same_run_goes_on(conn: psycopg.Connection, mine: Callable[..., dict[str, Any]]) -> None:
     with pytest.raises(InsufficientCredits):
         mine(COMPANIES | {"lead_number": 1001})

@@ -133,6 +133,24 @@ def test_the_same_run_prepared_again_is_the_same_run(conn: psycopg.Connection, r
     assert ledger.balance(conn, "default").held == 1
 
 
+def test_the_same_run_with_another_retry_is_refused(conn: psycopg.Connection, rejected: dict[str, int]) -> None:
+    id_, other = rejected["domain_is_not_free_mail"], rejected["duplicate_domain"]
+    key, rule, domain = "retry_rejections/one", "domain_is_not_free_mail", {id_: {"domain": "right.example"}}
+    first = retrying.prepare_retry(conn, key, [id_], [rule], domain)
+    for asked in (
+        ([id_, other], [rule], domain),
+        ([other], ["duplicate_domain"], {}),
+        ([id_], [], domain),
+        ([id_], [rule], {}),
+        ([id_], [rule], {id_: {"domain": "other.example"}}),
+        ([id_], [rule], {id_: {"domain": "right.example", "city": "Bonn"}}),
+    ):
+        with pytest.raises(InvalidRequest, match="is in this CRM already, as LMR001, and asked for"):
+            retrying.prepare_retry(conn, key, *asked)
+    assert retrying.prepare_retry(conn, key, [id_], [rule], domain) == first
+    assert ledger.balance(conn, "default").held == 1
+
+
 @pytest.mark.parametrize(
     ("overrule", "corrections", "said"),
     [
