@@ -29,7 +29,9 @@ were bought by.
 - **"Not valid"**: nothing was changed. The text names what was given and what is allowed.
 - **"it is no rejected candidate that was bought"**: it was loaded, or belongs to a trial run; the view lists all.
 - **"it cannot be overruled"**: suppressed people and companies are loaded only once they are off the list (DAG
-  `privacy_suppress`); one that the CRM has by the provider's own id is there for certain.
+  `privacy_suppress`).
+- **`duplicate_reveal_id`**: the provider gave the company the id of another. Overrule it only where they are two: it is
+  loaded without that id, and compared by all else.
 - **"its data was removed"**: retention or erasure has removed it. It cannot be loaded any more.
 - **Who is told**: whom the request that bought them names, as at the end of its own run.
 - **It was rejected again**: the log of `release` says by which rule.

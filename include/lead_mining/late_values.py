@@ -39,6 +39,7 @@ WITH asked AS MATERIALIZED (
     SELECT a.place, c.id FROM asked a JOIN lead_mining.candidate c
       ON hashtextextended(c.company->>'reveal_id', 0) = a.by_reveal_id AND c.company->>'reveal_id' = a.reveal_id
     WHERE c.run_id = %(run_id)s AND c.company->>'reveal_id' IS NOT NULL
+      AND coalesce(lower(c.company->>'domain') = lower(a.domain), true) -- else another provider's id of another
     UNION ALL
     SELECT a.place, c.id FROM asked a JOIN lead_mining.candidate c
       ON hashtextextended(lower(c.company->>'domain'), 0) = a.by_domain

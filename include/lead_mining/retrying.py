@@ -25,6 +25,8 @@ CORRECTABLE = (
 )
 """Fields of a company that may be corrected: none that holds a person's data, as Airflow keeps what is typed in."""
 
+_SAME_ID = "duplicate_reveal_id"
+
 _REJECTED = """
 SELECT c.id, c.run_id, c.company, r.request, p.removed_at IS NULL AS kept,
        (SELECT array_agg(DISTINCT j.rule) FROM lead_mining.rejection j
@@ -51,8 +53,9 @@ def prepare_retry(
 ) -> StepResult:
     """A run for rejected candidates of one request, up to what `extract` leaves behind; its credits are held.
 
-    `run_key` names the run for ever. `overrule`: rules that are to warn and not to reject. `corrections`: fields of
-    companies by candidate id. Raises InvalidRequest, and what `pipeline.prepare_request` raises.
+    `run_key` names the run for ever. `overrule`: rules that are to warn and not to reject; who was turned down by the
+    provider's id is judged without it. `corrections`: fields of companies by candidate id. Raises InvalidRequest, and
+    what `pipeline.prepare_request` raises.
     """
     check_migrated(conn)
     if run := runs.find(conn, run_key):
@@ -62,9 +65,12 @@ def prepare_retry(
         runs.lock_key(conn, run_key)
         rows = conn.execute(_REJECTED, [list(candidate_ids)]).fetchall()
         _check(rows, candidate_ids, overrule, corrections)
-        companies = {
-            row[0]: _corrected(row[0], _as_bought(row[2], row[6] or {}), corrections.get(row[0], {})) for row in rows
-        }
+        companies = {}
+        for id_, _, company, _, _, rules, contacts_rejected, _ in rows:
+            bought = _as_bought(company, contacts_rejected or {})
+            if _SAME_ID in overrule and _SAME_ID in rules:  # whoever overrules it says that the id is another's
+                bought["reveal_id"] = None
+            companies[id_] = _corrected(id_, bought, corrections.get(id_, {}))
         request = runs.read_request(rows[0][3], lead_number=len(rows), max_credits=None, approval_threshold=None)
         run = planning.create_run(conn, run_key, request, runs.get(conn, rows[0][1]), overrule)
         candidates.store_retried(conn, run.id, companies)
@@ -125,8 +131,8 @@ def _check(
             problems.append(FieldProblem("candidates", id_, "its data was removed, by retention or erasure"))
         for rule in rules or ():
             if rule in overrule and not may_be_overruled(rule):
-                how = "take it off the suppression list (DAG privacy_suppress)" if rule[0] == "s" else "it is certain"
-                problems.append(FieldProblem("overrule", rule, f"it cannot be overruled: {how}"))
+                how = "it cannot be overruled: take it off the suppression list (DAG privacy_suppress)"
+                problems.append(FieldProblem("overrule", rule, how))
     if len({row[1] for row in rows}) > 1:
         problems.append(
             FieldProblem("candidates", len(rows), "they are of several requests: try each's again by itself")

@@ -17,6 +17,7 @@ from lead_mining.exceptions import MalformedRecord
 from lead_mining.late_values import Changes, Held
 from lead_mining.privacy.suppression import Suppressed, find_suppressed
 from lead_mining.privacy.unwritten import without_records, without_suppressed
+from lead_mining.provider_ids import without_ids_of_several
 from lead_mining.providers.base import Company, Contact, JsonObject, Page
 from lead_mining.runs import Run
 from lead_mining.sources import Source
@@ -51,9 +52,10 @@ def store(
 ) -> None:
     """A page as received, what is read from it, and a rejection for each record that cannot be read.
 
-    Contacts go to their company's candidate. Where the run has several providers, a company that another of them sold
-    before is no new candidate, and fills the gaps of the one that there is. `positions`: of the companies; by default
-    behind all others of the run. `contacts_through`: as `candidates.store_page` has it.
+    Contacts go to their company's candidate. An id that the page gives to different companies is left out. Where the
+    run has several providers, a company that another of them sold before is no new candidate, and fills the gaps of
+    the one that there is. `positions`: of the companies; by default behind all others of the run. `contacts_through`:
+    as `candidates.store_page` has it.
     """
     rejections: list[Rejection] = []
     companies = [company for _, company in _read(page.records, source.provider.parse, "record", rejections)]
@@ -69,7 +71,8 @@ def store(
             for s in suppressed
             if s.contact_index is not None
         ]
-    companies, with_contacts = together[: len(companies)], together[len(companies) :]
+    with_contacts = together[len(companies) :]
+    companies = without_ids_of_several(together[: len(companies)])
     changes = Changes(source.conn_id)
     for each, company in zip(late, with_contacts, strict=True):
         if each.held:

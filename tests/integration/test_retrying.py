@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from crm_records import add_lead
+from fake_sellers import Seller, company
 from paid_catalogue import PaidCatalogue, write_catalogue
 
 from lead_mining import pipeline, retrying
@@ -253,6 +254,26 @@ def test_a_contact_that_was_erased_does_not_come_back(
         "SELECT company->'contacts' FROM lead_mining.candidate WHERE retry_of = %s", [company_with_contacts]
     ).fetchone()
     assert [contact["full_name"] for contact in contacts] == ["Cay Example"]
+
+
+@pytest.mark.parametrize("reveal_id", [None, "", "0"])
+@pytest.mark.parametrize("at_once", [3, 1])
+def test_an_id_that_the_provider_gives_to_all_loses_none_of_them(
+    conn: psycopg.Connection, tmp_path: Path, reveal_id: str | None, at_once: int
+) -> None:
+    """Within an answer it proves nothing; where each came in an answer of its own, a person may say so."""
+    seller = Seller("any", [company(name, "any", reveal_id=reveal_id) for name in ("Aalborg", "Tübingen", "Porto")])
+    seller.page_size, seller.excludes_known = at_once, False
+    run_id = pipeline.prepare_request(conn, "lead_mining/same", {"countries": ["DE"], "lead_number": 3})["run_id"]
+    pipeline.extract(conn, run_id, seller)
+    leads = finish(conn, run_id, "lead_mining/same", tmp_path)["leads"]
+    if reveal_id and at_once == 1:
+        rows = conn.execute("SELECT candidate_id, rules FROM lead_mining.rejected_company").fetchall()
+        assert {tuple(rules) for _, rules in rows} == {("duplicate_reveal_id",)}
+        leads += retry(conn, tmp_path, [id_ for id_, _ in rows], ["duplicate_reveal_id"])["leads"]
+    assert leads == seller.charged == (2 if reveal_id and at_once == 1 else 3), "nothing new seems to come: it ends"
+    assert conn.execute("SELECT count(DISTINCT website) FROM crm_lead").fetchone() == (leads,)
+    assert audit(conn) == []
 
 
 def test_an_account_that_cannot_pay_loads_nothing(conn: psycopg.Connection, rejected: dict[str, int]) -> None:
