@@ -32,6 +32,7 @@ from lead_mining.providers.text import shorten, storable
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 300.0  # as Odoo waits for its provider
 MAX_ANSWER_BYTES = 32 * 2**20  # 200 companies with five contacts each take less than 2 MiB
+MOST_VALUES = 500_000  # and have less than 50,000 values; read, a value takes many times what it takes as text
 _HEADERS = {"Accept-Encoding": "gzip"}
 _LONGEST_RETRY_AFTER = 24 * 3600.0
 _WAIT_IF_NOT_TOLD = 10.0  # after a 429 that does not say for how long
@@ -215,6 +216,9 @@ def _read(response: httpx.Response, url: str) -> bytes:
 
 
 def _parse(body: bytes, url: str, secret: str, cap: int = MAX_ANSWER_BYTES) -> Any:
+    # Each value but the first follows one of these; in texts they stand too, but seldom.
+    if sum(map(body.count, (b"[", b"{", b":", b","))) > MOST_VALUES:
+        raise MalformedAnswer(f"{url} sent more than {MOST_VALUES:,} values in {len(body):,} bytes: it holds too much")
     try:
         text = body.decode("utf-8")
         # One odd number must not lose a page that was paid for: it stays as text, and only its record is refused.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -115,6 +116,24 @@ def test_an_endless_answer_is_given_up_before_it_fills_the_memory(monkeypatch: p
     with pytest.raises(MalformedAnswer, match="more than 10000 bytes"):
         post(httpx.Response(200, content=endless()))
     assert sent < 20_000
+
+
+@pytest.mark.parametrize("item", [b"{}", b"0", b"[]", b'{"a":1}', b'[[[{"":[]}]]]'])
+def test_an_answer_of_tiny_values_is_refused_before_it_fills_the_memory(item: bytes) -> None:
+    body = b'{"result":{"data":[' + (item + b",") * (30 * 2**20 // (len(item) + 1)) + item + b"]}}"
+    tracemalloc.start()
+    with pytest.raises(MalformedAnswer, match=r"sent more than 500,000 values in [\d,]+ bytes") as caught:
+        post(httpx.Response(200, content=body))
+    assert tracemalloc.get_traced_memory()[1] < 3 * len(body), "the bytes, and no object for each value"
+    tracemalloc.stop()
+    assert caught.value.charge == "unknown"
+
+
+def test_an_answer_of_five_times_as_many_companies_as_a_call_asks_for_is_read() -> None:
+    contact = {"full_name": "Ann, B.", "email": "a@b.example", "phone": "1", "title": "x", "role": "1"}
+    company = {f"field_{number}": "a, b: c" for number in range(65)} | {"tech": ["x"] * 100, "people": [contact] * 5}
+    body = json.dumps([company] * 1000).encode()
+    assert len(post(httpx.Response(200, content=body))) == 1000
 
 
 def test_an_answer_that_drips_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
