@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import contract_table
+import copies_table
 import fault_table
 import parity_table
 import pytest
@@ -63,6 +64,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if faults := [json.loads(value) for value in found["fault"]]:
         terminalreporter.section("faults")
         terminalreporter.write(fault_table.render(faults))
+    if copies := [tuple(json.loads(value)) for value in found["copy"]]:
+        terminalreporter.section("copies and restored back-ups of a real Odoo 17")
+        terminalreporter.write(copies_table.render(copies))
     if contract:
         terminalreporter.section("providers and their contract")
         terminalreporter.write(contract_table.render(contract))

@@ -130,10 +130,12 @@ def do(
     may not be called yet.
     """
     from lead_mining import runs, story
+    from lead_mining.crm.installation import check_installation
 
     run_id = plan["run_id"]
     with ExitStack() as ended:
         connection = ended.enter_context(crm_session(params["crm_conn_id"]))
+        check_installation(connection)
         runs.check_key(connection, key_of(dag_run), run_id)
         # The pipeline takes this session's lock once more, so nobody else finishes the step between look and work.
         before = ended.enter_context(runs.only_once(connection, run_id, step, part.key if part else None))

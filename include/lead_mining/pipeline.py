@@ -21,6 +21,7 @@ from lead_mining.candidates import WHOLE, Part
 from lead_mining.credits import accounts, ledger, run_holds
 from lead_mining.crm import leads as crm_leads
 from lead_mining.crm import notes as crm_notes
+from lead_mining.crm.installation import check_installation
 from lead_mining.crm.refresh import Refreshed, refresh
 from lead_mining.exceptions import (
     CostNotApproved,
@@ -54,6 +55,7 @@ def prepare_request(
     request = MiningRequest.parse(params)
     checks.check_own_rules(judging.lead_of)
     check_migrated(conn)
+    check_installation(conn)
     offered = cache(partial(offer, request)) if offer else None
     with conn.transaction():
         runs.lock_key(conn, run_key)

@@ -12,6 +12,7 @@ from psycopg import Connection
 from pydantic import ValidationError
 
 from lead_mining import candidates, planning, runs
+from lead_mining.crm.installation import check_installation
 from lead_mining.exceptions import FieldProblem, InvalidRequest
 from lead_mining.migrations import check_migrated
 from lead_mining.privacy.scrub import ERASED
@@ -58,6 +59,7 @@ def prepare_retry(
     what `pipeline.prepare_request` raises.
     """
     check_migrated(conn)
+    check_installation(conn)
     if run := runs.find(conn, run_key):
         _check_same_retry(conn, run, candidate_ids, overrule, corrections)
         return planning.plan_run(conn, run.id)

@@ -101,7 +101,24 @@ DROP PROCEDURE pg_temp.apply_migration;
 -- System parameters may be secrets: of them, these alone. The barrier keeps functions of the role's from the others.
 CREATE VIEW lead_mining.crm_setting WITH (security_barrier) AS
 SELECT key, value FROM public.ir_config_parameter
-WHERE key IN ('crm.iap.lead.enrich.setting', 'crm.pls_fields', 'web.base.url');
+WHERE key IN ('crm.iap.lead.enrich.setting', 'crm.pls_fields', 'database.uuid', 'database.is_neutralized',
+              'web.base.url');
+
+-- Which CRM this is, where that was not kept before; with the owner's rights, as above. See adopt.sql.
+CREATE PROCEDURE pg_temp.set_up_for(uuid text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO lead_mining.installation (database_uuid) VALUES (uuid) ON CONFLICT DO NOTHING;
+    SET CONSTRAINTS ALL IMMEDIATE;
+END $$;
+ALTER PROCEDURE pg_temp.set_up_for OWNER TO lead_mining_owner;
+DO $$
+DECLARE
+    uuid text := (SELECT value FROM public.ir_config_parameter WHERE key = 'database.uuid');
+BEGIN
+    CALL pg_temp.set_up_for(uuid);
+END $$;
+DROP PROCEDURE pg_temp.set_up_for;
 
 -- The database's owner, as whom Odoo works and makes its backups, can read what is ours, now and after migrations.
 REVOKE ALL ON SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_mining_privacy;

@@ -263,9 +263,9 @@ def test_the_settings_it_can_read(ready: psycopg.Connection, owner: psycopg.Conn
 
 def test_a_function_of_its_own_sees_no_other_setting(ready: psycopg.Connection) -> None:
     ready.execute(
-        """
+        f"""
         CREATE FUNCTION pg_temp.peek(key text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS
-        $$ BEGIN IF key <> ALL ('{crm.iap.lead.enrich.setting,crm.pls_fields,web.base.url}') THEN
+        $$ BEGIN IF key <> ALL ('{{{",".join(SETTINGS)}}}') THEN
                RAISE EXCEPTION 'saw %', key; END IF; RETURN true; END $$
         """
     )

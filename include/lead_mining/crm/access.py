@@ -12,7 +12,13 @@ from typing import NamedTuple
 REQUEST_SEQUENCE = "crm.iap.lead.mining.request"
 """The code of Odoo's sequence of mining requests (table `ir_sequence`), behind which is a sequence of PostgreSQL."""
 
-SETTINGS = ("crm.iap.lead.enrich.setting", "crm.pls_fields", "web.base.url")
+DATABASE_UUID = "database.uuid"
+"""What tells an Odoo database from its copies."""
+
+NEUTRALIZED = "database.is_neutralized"
+"""Set in a copy that is to do nothing outside of itself."""
+
+SETTINGS = ("crm.iap.lead.enrich.setting", "crm.pls_fields", DATABASE_UUID, NEUTRALIZED, "web.base.url")
 """The system parameters (table `ir_config_parameter`) that we read; the others there may be secret."""
 
 SETTINGS_VIEW = "lead_mining.crm_setting"

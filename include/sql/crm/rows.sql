@@ -90,7 +90,8 @@ VALUES ('base', 'main_company', 'res.company', 1, true),
        ('crm', 'mt_lead_create', 'mail.message.subtype', 5, true);
 
 INSERT INTO ir_config_parameter (key, value)
-VALUES ('web.base.url', 'http://localhost:8069'), ('crm.pls_fields', 'phone_state,email_state');
+VALUES ('web.base.url', 'http://localhost:8069'), ('crm.pls_fields', 'phone_state,email_state'),
+       ('database.uuid', md5(random()::text || clock_timestamp()::text)::uuid::text);
 
 INSERT INTO ir_sequence (id, name, code, implementation, prefix, padding, number_next, number_increment, active)
 VALUES (1, 'Lead Mining Request', 'crm.iap.lead.mining.request', 'standard', 'LMR', 3, 1, 1, true);
