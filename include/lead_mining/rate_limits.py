@@ -4,6 +4,7 @@ The CRM's database holds what was called when and what the provider said; its cl
 wait is promised a moment (a row of `provider_slot`) and sleeps until then, without a lock or a transaction: waiting is
 in order, and nobody polls. Of the slots of a bucket any `calls` + 1 that follow one another span more than the window,
 so none is exceeded, wherever the provider begins to count. A waiter that is killed wastes its slot, which is safe.
+A moment further ahead than anybody waits was written by a clock that has been put back since: it is brought nearer.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ MOST_WAIT = 120.0
 _SPREAD = 1.05  # windows are taken as so much longer, for calls that are slow to arrive
 _FAILURES = 5  # in a row, after which nothing is called for a while
 _PAUSES = (30.0, 60.0, 120.0, 240.0, 480.0, 600.0)  # seconds, longer with each failure more
+_LONGEST_PAUSE = 24 * 3600.0  # seconds, whatever a provider asks for
 _PROBE = 300.0  # seconds, the longest that the one call after a pause takes; then another may try
 _FORGET_AT_ONCE = 100  # old slots
 
@@ -118,6 +120,8 @@ class SharedGate(Gate):
         """`slot`: what was promised, if its moment has come; given back where there is to be no call just then."""
         asked, fails = self._lock(conn, bucket)
         now = self._clock(conn)
+        if max(asked or now, fails or now, self._last_slot(conn, bucket) or now) > now + timedelta(seconds=MOST_WAIT):
+            asked, fails = self._bring_back_what_is_too_far_ahead(conn, bucket, now)
         closed = max(asked or now, fails or now) > now
         if slot is not None and closed:
             conn.execute("DELETE FROM lead_mining.provider_slot WHERE id = %s", [slot])
@@ -154,6 +158,34 @@ class SharedGate(Gate):
             rows = conn.execute(locked, [self._account, names]).fetchall()
         blocked = {name: until for name, until, _ in rows}
         return blocked[bucket], rows[0][2]
+
+    def _last_slot(self, conn: psycopg.Connection, bucket: str) -> datetime | None:
+        row = conn.execute(
+            "SELECT max(at) FROM lead_mining.provider_slot WHERE provider = %s AND bucket = %s", [self._account, bucket]
+        ).fetchone()
+        return row[0] if row else None
+
+    def _bring_back_what_is_too_far_ahead(
+        self, conn: psycopg.Connection, bucket: str, now: datetime
+    ) -> tuple[datetime | None, datetime | None]:
+        """Bound what a clock that was ahead has left behind; as `_lock`. A call made then counts as made now."""
+        conn.execute(
+            "UPDATE lead_mining.provider_slot SET at = %s WHERE provider = %s AND bucket = %s AND at > %s",
+            [now, self._account, bucket, now + timedelta(seconds=MOST_WAIT)],
+        )
+        conn.execute(
+            "UPDATE lead_mining.provider_gate"
+            " SET blocked_until = CASE WHEN blocked_until > %(pause)s THEN %(pause)s ELSE blocked_until END,"
+            " open_until = CASE WHEN open_until > %(circuit)s THEN %(circuit)s ELSE open_until END"
+            " WHERE provider = %(account)s AND bucket IN ('', %(bucket)s)",
+            {
+                "pause": now + timedelta(seconds=_LONGEST_PAUSE),
+                "circuit": now + timedelta(seconds=_PAUSES[-1]),
+                "account": self._account,
+                "bucket": bucket,
+            },
+        )
+        return self._lock(conn, bucket)
 
     def _full_until(self, conn: psycopg.Connection, bucket: str) -> datetime | None:
         """When all windows of the bucket have room for one call more."""
@@ -202,7 +234,7 @@ class SharedGate(Gate):
             conn.execute(
                 "UPDATE lead_mining.provider_gate SET blocked_until = greatest(blocked_until, %s)"
                 " WHERE provider = %s AND bucket = %s",
-                [now + timedelta(seconds=wait), self._account, bucket],
+                [now + timedelta(seconds=min(wait, _LONGEST_PAUSE)), self._account, bucket],
             )
 
     def _open_until(self, conn: psycopg.Connection, until: datetime) -> None:

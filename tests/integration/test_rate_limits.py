@@ -290,6 +290,39 @@ def test_pauses_grow_to_ten_minutes(world: World) -> None:
     assert waited == [30, 60, 120, 240, 480, 600, 600]
 
 
+# -- a clock that is put back ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "longest"),
+    [
+        pytest.param(lambda gate: gate.enter("search"), 63, id="a slot"),
+        pytest.param(lambda gate: gate.tell("search", wait=30), 86_400, id="a pause asked for"),
+        pytest.param(lambda gate: gate.tell("search", wait=1e9), 86_400, id="a pause of years"),
+        pytest.param(lambda gate: fail(gate, 5), 600, id="an open circuit"),
+    ],
+)
+def test_a_clock_that_was_ahead_blocks_nobody_for_longer_than_a_right_one(
+    world: World, before: Callable[[Gate], None], longest: float
+) -> None:
+    gate = world.gate({"search": (Rate(1, 60),)})
+    gate.tell("search")
+    gate.enter("search")
+    world.time.seconds = 10 * 365 * 86_400.0
+    before(gate)
+    world.time.seconds = 0.0
+
+    def work() -> None:
+        while True:
+            try:
+                return gate.enter("search")
+            except ProviderBusy as busy:
+                world.time.sleep((busy.retry_at - world.time.now()).total_seconds())
+
+    world.time.run(work)
+    assert world.time.seconds <= longest + 63
+
+
 # -- the database ----------------------------------------------------------------------------------------------------
 
 
