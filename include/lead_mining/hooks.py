@@ -6,8 +6,8 @@ DAG files import it, so it imports nothing heavy at its top.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,8 +131,8 @@ def crm_connection(conn_id: str) -> psycopg.Connection:
 
     Sessions are named `lead_mining`, wait at most a minute for a lock, let no statement run for more than half an hour,
     and die after ten idle minutes in a transaction.
-    Raises InvalidRequest (field `crm_conn_id`) where the connection is absent or not `postgres`, and
-    psycopg.OperationalError where the database does not answer.
+    Raises InvalidRequest (field `crm_conn_id`) where the connection is absent, not `postgres`, or leads to a pooler in
+    transaction mode, and psycopg.OperationalError where the database does not answer.
     """
     import psycopg
     from airflow.providers.postgres.hooks.postgres import PostgresHook
@@ -143,7 +143,8 @@ def crm_connection(conn_id: str) -> psycopg.Connection:
         why = f"its type is {connection.conn_type!r}, and the CRM's must be postgres"
         raise _wrong(conn_id, why, field="crm_conn_id")
     # Given to the hook, which would ask Airflow's API for it once more.
-    session = PostgresHook(postgres_conn_id=conn_id, connection=connection).get_conn()
+    hook = PostgresHook(postgres_conn_id=conn_id, connection=connection)
+    session = hook.get_conn()
     if not isinstance(session, psycopg.Connection):
         raise CrmError("Airflow's PostgresHook gave no psycopg 3 connection: install SQLAlchemy 2 and psycopg 3")
     session.row_factory = tuple_row  # whatever cursor the Airflow connection asks for
@@ -153,7 +154,30 @@ def crm_connection(conn_id: str) -> psycopg.Connection:
     )
     session.commit()
     session.autocommit = True
+    if _lent_by_transaction(session, hook.get_conn):
+        session.close()
+        raise _wrong(
+            conn_id,
+            "it leads to a connection pooler in transaction mode, where the locks that guard each step do not hold:"
+            " connect to PostgreSQL itself, or set the pooler to session mode (pgbouncer: pool_mode = session)",
+            field="crm_conn_id",
+        )
     return session
+
+
+def _lent_by_transaction(session: psycopg.Connection, connect: Callable[[], Any]) -> bool:
+    """Whether a pooler gives the session's backend to others between its transactions, by asking across two of them."""
+
+    def backend(conn: Any) -> int:
+        with conn.transaction():
+            return int(conn.execute("SELECT pg_backend_pid()").fetchone()[0])
+
+    first = backend(session)
+    if first == session.info.backend_pid:  # as PostgreSQL itself said; a pooler gives a number of its own
+        return False
+    with closing(connect()) as other:
+        other.row_factory = session.row_factory
+        return backend(other) == first or backend(session) != first
 
 
 @contextmanager
