@@ -245,7 +245,7 @@ def _load(conn: Connection, run: Run) -> StepResult:
     new = judging.certainly_new(conn, run, "accepted", "load_leads", totals, nothing_new_is_known=unchanged)
     for accepted in new:
         assert run.crm_request_id is not None, "a dry run loads nothing"
-        fresh = fresh or refresh(conn, run.mining_request, run.crm_context, run.crm_request_id)
+        fresh = fresh or refresh(conn, run.mining_request, run.crm_context, run.crm_request)
         loaded = crm_leads.load_leads(conn, fresh.context, fresh.crm_request_id, list(accepted.items()))
         candidates.set_loaded(conn, loaded)
         leads += len(accepted)
@@ -274,7 +274,7 @@ def write_enrichment_notes(conn: Connection, run_id: int, part: Part = WHOLE) ->
         if not step.done:
             run = runs.get(conn, run_id)
             with conn.transaction():
-                context = refresh(conn, run.mining_request, run.crm_context, run.crm_request_id).context
+                context = refresh(conn, run.mining_request, run.crm_context, run.crm_request).context
                 render = partial(render_note, lead_type=context.lead_type, request_number=run.request_number or "")
                 notes = 0
                 for chunk in candidates.without_note(conn, run_id, part):

@@ -25,15 +25,9 @@ def create_run(
     To be called in a transaction. Raises InvalidRequest and CrmError.
     """
     context = resolve(conn, request)
-    if retry_of is not None and retry_of.crm_request_id is not None:
+    if retry_of is not None and retry_of.crm_request is not None:
         return runs.create(
-            conn,
-            run_key,
-            request,
-            context,
-            (retry_of.crm_request_id, retry_of.request_number or ""),
-            retry_of=retry_of.id,
-            overruled=overruled,
+            conn, run_key, request, context, retry_of.crm_request, retry_of=retry_of.id, overruled=overruled
         )
     crm_request = None if request.dry_run else crm_requests.create_request(conn, request, context)
     return runs.create(conn, run_key, request, context, crm_request)
@@ -134,5 +128,5 @@ def set_request_state(
     conn: Connection, run: Run, state: crm_requests.State, error_type: crm_requests.ErrorType | None = None
 ) -> None:
     """The state of the run's request in the CRM; where the run tries an earlier one's candidates again, only `done`."""
-    if run.crm_request_id is not None and (run.retry_of is None or state == "done"):
-        crm_requests.set_state(conn, run.crm_request_id, run.crm_context.acting_user_id, state, error_type)
+    if run.crm_request is not None and (run.retry_of is None or state == "done"):
+        crm_requests.set_state(conn, run.crm_request, run.crm_context.acting_user_id, state, error_type)

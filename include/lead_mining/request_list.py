@@ -201,7 +201,8 @@ SELECT r.run_key, r.request, r.created_at, r.id, r.request_number, r.saved_searc
        AS answer_lost, coalesce(s.steps, '{{}}') AS steps
 FROM found r
 LEFT JOIN lead_mining.run first ON first.id = r.retry_of
-LEFT JOIN public.crm_iap_lead_mining_request q ON q.id = r.crm_request_id
+LEFT JOIN public.crm_iap_lead_mining_request q
+       ON (q.id, q.name, q.create_date) = (r.crm_request_id, r.request_number, r.crm_request_made_at)
 CROSS JOIN LATERAL (
     SELECT jsonb_object_agg(s.step, s.result - 'approval') AS steps
     FROM lead_mining.run_step s WHERE s.run_id = r.id

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 
 from psycopg import Connection
@@ -14,6 +15,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from lead_mining.crm.context import CrmContext
+from lead_mining.crm.requests import CrmRequest
 from lead_mining.exceptions import AnotherRun, FieldProblem, InvalidRequest
 from lead_mining.privacy.scrub import ERASED
 from lead_mining.request import MiningRequest
@@ -44,6 +46,7 @@ class Run:
     retry_of: int | None = None
     overruled: Sequence[str] = ()
     judged_as_of: str | None = None
+    crm_request_made_at: datetime | None = None
 
     @property
     def mining_request(self) -> MiningRequest:
@@ -52,6 +55,13 @@ class Run:
     @property
     def has_several_providers(self) -> bool:
         return bool(self.request.get("then_provider_conn_ids"))  # a run that an older version made has none
+
+    @property
+    def crm_request(self) -> CrmRequest | None:
+        """The request in the CRM that the run was prepared with; it may be gone there."""
+        if self.crm_request_id is None:
+            return None
+        return CrmRequest(self.crm_request_id, self.request_number or "", self.crm_request_made_at)
 
     @property
     def crm_context(self) -> CrmContext:
@@ -66,7 +76,8 @@ def read_request(kept: Mapping[str, Any], **changes: Any) -> MiningRequest:
 
 _COLUMNS = (
     "id, run_key, request, context, credit_account, dry_run, lead_number, max_cost, needs_approval,"
-    " approved_by, crm_request_id, request_number, retry_of, overruled, judged_as_of"
+    " approved_by, crm_request_id, request_number, retry_of, overruled, judged_as_of,"
+    " crm_request_made_at"
 )
 
 
@@ -124,22 +135,22 @@ def create(
     run_key: str,
     request: MiningRequest,
     context: CrmContext,
-    crm_request: tuple[int, str] | None,
+    crm_request: CrmRequest | None,
     *,
     retry_of: int | None = None,
     overruled: Collection[str] = (),
 ) -> Run:
-    """Insert the run. `crm_request`: id and number of the row in the CRM, None for a dry run.
+    """Insert the run. `crm_request`: None for a dry run.
 
     `retry_of`: the run whose rejections it tries again; `overruled`: rules that are to warn and not to reject.
     """
     cost = request.cost_of(request.lead_number).total
-    crm_request_id, number = crm_request or (None, None)
+    crm_request_id, number, made_at = crm_request or (None, None, None)
     conn.execute(
         "INSERT INTO lead_mining.run (run_key, request, context, provider, credit_account, dry_run, lead_number,"
-        " max_cost, needs_approval, crm_request_id, request_number, saved_search, search_budget,"
-        " retry_of, overruled)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, false, %s, %s, %s, %s, %s, %s)",
+        " max_cost, needs_approval, crm_request_id, request_number, crm_request_made_at, saved_search,"
+        " search_budget, retry_of, overruled)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, false, %s, %s, %s, %s, %s, %s, %s)",
         [
             run_key,
             Jsonb(request.model_dump(mode="json")),
@@ -151,6 +162,7 @@ def create(
             cost,
             crm_request_id,
             number,
+            made_at,
             request.saved_search,
             request.search_budget,
             retry_of,

@@ -146,7 +146,7 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_
 GRANT USAGE ON SCHEMA lead_mining TO lead_mining;
 GRANT SELECT ON ALL TABLES IN SCHEMA lead_mining TO lead_mining;
 GRANT INSERT (run_key, request, context, provider, credit_account, dry_run, lead_number, max_cost, needs_approval,
-    crm_request_id, request_number, saved_search, search_budget, retry_of, overruled) ON lead_mining.run TO lead_mining;
+    crm_request_id, request_number, crm_request_made_at, saved_search, search_budget, retry_of, overruled) ON lead_mining.run TO lead_mining;
 GRANT UPDATE (lead_number, max_cost, needs_approval, approved_by, judged_as_of) ON lead_mining.run TO lead_mining;
 GRANT INSERT (run_id, step, result) ON lead_mining.run_step TO lead_mining;
 GRANT INSERT (run_id, page_number, asked, found, charged, next_cursor, body, provider, unfinished, contacts_through) ON
@@ -244,7 +244,7 @@ GRANT INSERT (name, color, create_uid, write_uid, create_date, write_date) ON pu
 GRANT SELECT (id, reveal_ids, name) ON public.crm_iap_lead_industry TO lead_mining;
 GRANT SELECT (id, reveal_id) ON public.crm_iap_lead_role TO lead_mining;
 GRANT SELECT (id, reveal_id) ON public.crm_iap_lead_seniority TO lead_mining;
-GRANT SELECT (id, state, error_type) ON public.crm_iap_lead_mining_request TO lead_mining;
+GRANT SELECT (id, name, create_date, state, error_type) ON public.crm_iap_lead_mining_request TO lead_mining;
 GRANT INSERT (name, state, search_type, lead_number, lead_type, team_id, user_id, filter_on_size, company_size_min,
     company_size_max, contact_number, contact_filter_type, preferred_role_id, seniority_id, create_uid, write_uid,
     create_date, write_date) ON public.crm_iap_lead_mining_request TO lead_mining;

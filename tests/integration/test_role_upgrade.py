@@ -33,7 +33,8 @@ FORMER_ROLE = f"""
 """
 FORMER_DATA = """
     INSERT INTO lead_mining.run (run_key, request, context, provider, credit_account, dry_run, lead_number, max_cost,
-        needs_approval) VALUES ('nightly/1', '{}', '{}', 'p', 'default', false, 5, 30, false);
+        needs_approval, crm_request_id, request_number) VALUES ('nightly/1', '{}', '{}', 'p', 'default', false, 5, 30,
+        false, 7, 'LMR007');
     INSERT INTO lead_mining.ledger_transaction (key, kind, owner, credits, reference)
         VALUES ('trial', 'top_up', 'default', 500, 'trial');
     INSERT INTO lead_mining.ledger_transaction (key, kind, owner, credits, run_id)
@@ -93,7 +94,8 @@ def test_the_former_version_is_moved_over_with_its_data(
 ) -> None:
     assert apply_role(superuser) == NAMES[2:]
     assert ledger.balance(former, "default") == Balance(available=470, held=30)
-    assert former.execute("SELECT run_key FROM lead_mining.run").fetchall() == [("nightly/1",)]
+    (run,) = former.execute("SELECT run_key, crm_request_made_at = created_at AT TIME ZONE 'utc' FROM lead_mining.run")
+    assert run == ("nightly/1", True)
     assert is_refused(former, "ALTER TABLE lead_mining.ledger_entry DISABLE TRIGGER ALL")
     assert is_refused(former, "CREATE TABLE lead_mining.x (id integer)")
     with former.transaction():

@@ -111,7 +111,7 @@ TABLES = {
     "crm_iap_lead_role": _access("id reveal_id"),
     "crm_iap_lead_seniority": _access("id reveal_id"),
     "crm_iap_lead_mining_request": _access(
-        "id state error_type",
+        "id name create_date state error_type",
         "name state search_type lead_number lead_type team_id user_id filter_on_size company_size_min"
         f" company_size_max contact_number contact_filter_type preferred_role_id seniority_id {_AUDIT}",
         "state error_type write_uid write_date",

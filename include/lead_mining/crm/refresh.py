@@ -11,6 +11,7 @@ from lead_mining.crm.checks import xml_id
 from lead_mining.crm.context import CrmContext
 from lead_mining.crm.destination import company_country_code, find_destination
 from lead_mining.crm.people import Team, User, find_acting_user, team_with_id, user_with_id
+from lead_mining.crm.requests import IS_OURS, CrmRequest
 from lead_mining.exceptions import CrmError
 from lead_mining.request import MiningRequest
 
@@ -25,7 +26,7 @@ class Refreshed(NamedTuple):
     notices: tuple[str, ...]
 
 
-def refresh(conn: Connection, request: MiningRequest, context: CrmContext, crm_request_id: int | None) -> Refreshed:
+def refresh(conn: Connection, request: MiningRequest, context: CrmContext, crm_request: CrmRequest | None) -> Refreshed:
     """The context without what is gone since `resolve`: one statement where all is there. Reads only.
 
     As Odoo keeps the leads of a request, a team or a user that is deleted, so leads are loaded without; a salesperson
@@ -34,25 +35,24 @@ def refresh(conn: Connection, request: MiningRequest, context: CrmContext, crm_r
     To be called in the transaction that writes: what is deleted after that violates a foreign key, and can be
     repeated.
     """
-    gone = _gone(conn, context, crm_request_id)
+    gone = _gone(conn, context, crm_request)
     notices = []
-    if "crm_request_id" in gone:
-        crm_request_id = None
+    if "crm_request" in gone:
+        crm_request = None
         notices.append("the mining request was deleted in the CRM: its leads were loaded without a link to it")
-    if gone - {"crm_request_id"}:
+    if gone - {"crm_request"}:
         context, changes = _looked_up_anew(conn, request, context)
         notices += changes
-    return Refreshed(context, crm_request_id, tuple(notices))
+    return Refreshed(context, crm_request.id if crm_request else None, tuple(notices))
 
 
-def _gone(conn: Connection, context: CrmContext, crm_request_id: int | None) -> set[str]:
+def _gone(conn: Connection, context: CrmContext, crm_request: CrmRequest | None) -> set[str]:
     """The fields whose ids the CRM has no row for, or of the salesperson none that is active."""
     rows = conn.execute(
-        """
+        f"""
         SELECT field
         FROM (VALUES
-            ('crm_request_id', %(crm_request_id)s::int,
-             EXISTS (SELECT FROM crm_iap_lead_mining_request WHERE id = %(crm_request_id)s)),
+            ('crm_request', %(id)s::int, EXISTS (SELECT FROM crm_iap_lead_mining_request WHERE {IS_OURS})),
             ('acting_user_id', %(acting_user_id)s, EXISTS (SELECT FROM res_users WHERE id = %(acting_user_id)s)),
             ('acting_partner_id', %(acting_partner_id)s,
              EXISTS (SELECT FROM res_partner WHERE id = %(acting_partner_id)s)),
@@ -72,7 +72,7 @@ def _gone(conn: Connection, context: CrmContext, crm_request_id: int | None) -> 
         ) AS stored (field, id, is_there)
         WHERE id IS NOT NULL AND NOT is_there
         """,
-        context.model_dump() | {"crm_request_id": crm_request_id},
+        context.model_dump() | (crm_request._asdict() if crm_request else dict.fromkeys(CrmRequest._fields)),
     )
     return {row[0] for row in rows}
 

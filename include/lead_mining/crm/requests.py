@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from datetime import datetime
+from typing import Literal, NamedTuple
 
 from psycopg import Connection, sql
 
@@ -14,11 +15,24 @@ from lead_mining.request import MiningRequest
 State = Literal["draft", "error", "done"]
 ErrorType = Literal["credits", "no_result"]
 
+
+class CrmRequest(NamedTuple):
+    """What a request is known by in the CRM: the id alone may be another one's, once the module was installed anew."""
+
+    id: int
+    number: str
+    made_at: datetime | None
+    """In UTC, without a time zone, as Odoo keeps it. None is nobody's."""
+
+
+IS_OURS = "id = %(id)s AND name = %(number)s AND create_date = %(made_at)s"
+"""Which row of `crm_iap_lead_mining_request` a `CrmRequest` is, by its fields."""
+
 _ODOO_CONTACT_NUMBER = 10  # Odoo's default, which its form leaves where only companies are searched for
 
 
-def create_request(conn: Connection, request: MiningRequest, context: CrmContext) -> tuple[int, str]:
-    """Insert the request in state draft under its own number; returns (crm_iap_lead_mining_request.id, 'LMR001').
+def create_request(conn: Connection, request: MiningRequest, context: CrmContext) -> CrmRequest:
+    """Insert the request in state draft under its own number.
 
     Makes missing tags. The caller owns the transaction. Raises CrmError where the CRM cannot number it.
     """
@@ -32,7 +46,7 @@ def create_request(conn: Connection, request: MiningRequest, context: CrmContext
         VALUES (%(name)s, 'draft', %(search_type)s, %(lead_number)s, %(lead_type)s, %(team)s, %(user)s,
             %(filter_on_size)s, %(size_min)s, %(size_max)s, %(contact_number)s, %(contact_filter_type)s,
             %(preferred_role)s, %(seniority)s, %(uid)s, %(uid)s, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc')
-        RETURNING id
+        RETURNING id, create_date
         """,
         {
             "name": name,
@@ -53,6 +67,7 @@ def create_request(conn: Connection, request: MiningRequest, context: CrmContext
     ).fetchone()
     assert row is not None
     request_id: int = row[0]
+    made = CrmRequest(request_id, name, row[1])
     _relate(conn, request_id, "res_country", context.country_ids)
     _relate(conn, request_id, "res_country_state", context.state_ids)
     _relate(conn, request_id, "crm_iap_lead_role", context.role_ids)
@@ -61,17 +76,17 @@ def create_request(conn: Connection, request: MiningRequest, context: CrmContext
         conn, request_id, "crm_iap_lead_industry", context.industry_ids,
         "crm_iap_lead_industry_crm_iap_lead_mining_request_rel",
     )  # fmt: skip
-    return request_id, name
+    return made
 
 
 def set_state(
-    conn: Connection, crm_request_id: int, acting_user_id: int, state: State, error_type: ErrorType | None = None
+    conn: Connection, crm_request: CrmRequest, acting_user_id: int, state: State, error_type: ErrorType | None = None
 ) -> None:
-    """Write the request's state and error type. Nothing where somebody deleted the request: its leads are kept."""
+    """Write the request's state and error type. Nothing where the request was deleted: its leads are kept."""
     conn.execute(
-        "UPDATE crm_iap_lead_mining_request SET state = %s, error_type = %s, write_uid = %s,"
-        " write_date = now() AT TIME ZONE 'utc' WHERE id = %s",
-        [state, error_type, acting_user_id, crm_request_id],
+        "UPDATE crm_iap_lead_mining_request SET state = %(state)s, error_type = %(error_type)s, write_uid = %(uid)s,"
+        f" write_date = now() AT TIME ZONE 'utc' WHERE {IS_OURS}",
+        crm_request._asdict() | {"state": state, "error_type": error_type, "uid": acting_user_id},
     )
 
 

@@ -42,7 +42,7 @@ def test_nothing_is_made_outside_our_schema(empty: psycopg.Connection[Any]) -> N
 
 def test_a_migration_that_fails_leaves_nothing(empty: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     good = migrations.migrations()
-    bad = {len(good) + 1: ("9999_bad.sql", "CREATE TABLE lead_mining.half (); SELECT 1/0")}
+    bad = {max(good) + 1: ("9999_bad.sql", "CREATE TABLE lead_mining.half (); SELECT 1/0")}
     monkeypatch.setattr(migrations, "migrations", lambda: good | bad)
     with pytest.raises(errors.DivisionByZero):
         migrate(empty)
@@ -111,7 +111,7 @@ def test_a_role_that_is_not_the_owner_is_told_who_can(
     miner: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = migrations.migrations()
-    later = {len(good) + 1: ("9998_later.sql", "SELECT 1"), len(good) + 2: ("9999_last.sql", "SELECT 1")}
+    later = {max(good) + 1: ("9998_later.sql", "SELECT 1"), max(good) + 2: ("9999_last.sql", "SELECT 1")}
     monkeypatch.setattr(migrations, "migrations", lambda: good | later)
     wanted = (
         r"without 9998_later\.sql, 9999_last\.sql: it is postgres's, so let a superuser run include/sql/role\.sql again"

@@ -34,7 +34,7 @@ def requested(crm: psycopg.Connection) -> Callable[..., tuple[CrmContext, int]]:
     def make(**params: Any) -> tuple[CrmContext, int]:
         request = MiningRequest.parse({"countries": ["US"]} | params)
         context = resolve(crm, request)
-        return context, create_request(crm, request, context)[0]
+        return context, create_request(crm, request, context).id
 
     return make
 

@@ -234,7 +234,7 @@ def test_10_000_leads_with_notes(crm_dsn: str) -> None:
     with psycopg.connect(crm_dsn) as conn:
         request = MiningRequest.parse({"countries": ["US"], "tags": ["A"]})
         context = resolve(conn, request)
-        request_id, _ = create_request(conn, request, context)
+        request_id = create_request(conn, request, context).id
         started = time.monotonic()
         loaded = load_leads(conn, context, request_id, leads)
         write_notes(conn, context, [(lead, "<p>Note</p>") for lead in loaded.values()])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 from crm_people import CREATED, add_company, add_partner, add_user, scalar, set_alias_domain
+from crm_records import request_with_id
 from psycopg.errors import ForeignKeyViolation
 from statement_counter import counted_statements
 
@@ -17,6 +19,7 @@ from lead_mining.crm.leads import load_leads
 from lead_mining.crm.notes import write_notes
 from lead_mining.crm.privileges import column_grants, lacking
 from lead_mining.crm.refresh import Refreshed, refresh
+from lead_mining.crm.requests import set_state
 from lead_mining.exceptions import CrmError
 from lead_mining.providers.base import Company
 from lead_mining.request import MiningRequest
@@ -33,7 +36,8 @@ NO_REQUEST = "the mining request was deleted in the CRM: its leads were loaded w
 def refreshed(
     conn: psycopg.Connection, context: CrmContext, crm_request_id: int | None = None, **params: Any
 ) -> Refreshed:
-    return refresh(conn, MiningRequest.parse({"countries": ["US"]} | params), context, crm_request_id)
+    known = None if crm_request_id is None else request_with_id(conn, crm_request_id)
+    return refresh(conn, MiningRequest.parse({"countries": ["US"]} | params), context, known)
 
 
 def loaded(conn: psycopg.Connection, rows: Rows, fresh: Refreshed) -> dict[str, Any]:
@@ -91,8 +95,9 @@ def admins_company(conn: psycopg.Connection) -> int:
 def test_all_is_there_says_one_statement(requested: Requested, crm: psycopg.Connection, users: tuple[str, str]) -> None:
     set_alias_domain(crm)
     context, request_id = requested(salesperson=users[0], tags=["A"])
+    request, known = MiningRequest.parse({"countries": ["US"]}), request_with_id(crm, request_id)
     with counted_statements(crm) as statements:
-        assert refreshed(crm, context, request_id, salesperson=users[0]) == (context, request_id, ())
+        assert refresh(crm, request, context, known) == (context, request_id, ())
     assert len(statements) == 1
 
 
@@ -287,6 +292,27 @@ def test_a_request_that_was_deleted(requested: Requested, crm: psycopg.Connectio
     )
     assert [tag["name"] for tag in tags] == ["Kept", "Deleted too"]
     assert tags[0]["id"] == kept
+
+
+@pytest.mark.parametrize("differs", ["id", "number", "made_at"])
+def test_another_request_with_the_same_id_number_or_time_is_not_the_runs(
+    requested: Requested, crm: psycopg.Connection, rows: Rows, differs: str
+) -> None:
+    context, request_id = requested(tags=["A"])
+    other = requested(tags=["Others"])[1]
+    ours = request_with_id(crm, request_id)
+    like_it: dict[str, Any] = {
+        "id": ours._replace(id=other),
+        "number": ours._replace(number="LMR999"),
+        "made_at": ours._replace(made_at=ours.made_at and ours.made_at - timedelta(seconds=1)),
+    }
+    request = MiningRequest.parse({"countries": ["US"]})
+    assert refresh(crm, request, context, ours) == (context, request_id, ())
+    fresh = refresh(crm, request, context, like_it[differs])
+    assert fresh == (context, None, (NO_REQUEST,))
+    assert loaded(crm, rows, fresh)["lead_mining_request_id"] is None
+    set_state(crm, like_it[differs], ADMIN, "done")
+    assert {row["state"] for row in rows("SELECT state FROM crm_iap_lead_mining_request")} == {"draft"}
 
 
 def test_odoo_keeps_the_leads_of_a_deleted_request_too(requested: Requested, crm: psycopg.Connection) -> None:

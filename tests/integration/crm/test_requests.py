@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from crm_records import request_with_id
 
 from lead_mining.crm.context import CrmContext, resolve
 from lead_mining.crm.requests import create_request, set_state
@@ -160,10 +161,10 @@ def test_a_prefix_that_cannot_be_filled_in(requested: Requested, crm: psycopg.Co
 
 def test_set_state(requested: Requested, rows: Rows, crm: psycopg.Connection) -> None:
     _, id_ = requested()
-    set_state(crm, id_, 1, "error", "credits")
+    set_state(crm, request_with_id(crm, id_), 1, "error", "credits")
     (row,) = rows(REQUEST, id_)
     assert (row["state"], row["error_type"], row["write_uid"], row["create_uid"]) == ("error", "credits", 1, 2)
-    set_state(crm, id_, 2, "done")
+    set_state(crm, request_with_id(crm, id_), 2, "done")
     (row,) = rows(REQUEST, id_)
     assert (row["state"], row["error_type"], row["write_uid"]) == ("done", None, 2)
 
@@ -171,7 +172,8 @@ def test_set_state(requested: Requested, rows: Rows, crm: psycopg.Connection) ->
 def test_a_request_that_was_deleted_has_no_state(requested: Requested, rows: Rows, crm: psycopg.Connection) -> None:
     _, gone = requested()
     _, other = requested()
+    known = request_with_id(crm, gone)
     crm.execute("DELETE FROM crm_iap_lead_mining_request WHERE id = %s", [gone])
-    set_state(crm, gone, 2, "done")
+    set_state(crm, known, 2, "done")
     assert rows(REQUEST, gone) == []
     assert [row["state"] for row in rows(REQUEST, other)] == ["draft"]

@@ -181,10 +181,10 @@ def a_load_that_is_not_committed(dsn: str, salesperson: str) -> Iterator[None]:
     with psycopg.connect(dsn, application_name=OURS) as conn:
         conn.execute("SET lock_timeout = '1s'")
         context = resolve(conn, request)
-        request_id, _ = crm_requests.create_request(conn, request, context)
+        made = crm_requests.create_request(conn, request, context)
         companies = [Company(name=f"Works {n}", reveal_id=str(n), **company) for n in range(20)]
-        loaded = crm_leads.load_leads(conn, context, request_id, list(enumerate(companies)))
-        crm_requests.set_state(conn, request_id, context.acting_user_id, "done")
+        loaded = crm_leads.load_leads(conn, context, made.id, list(enumerate(companies)))
+        crm_requests.set_state(conn, made, context.acting_user_id, "done")
         crm_notes.write_notes(conn, context, [(lead, "<p>Known</p>") for lead in loaded.values()])
         yield
         conn.rollback()

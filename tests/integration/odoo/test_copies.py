@@ -18,7 +18,7 @@ from credit_dags import airflow_connection
 from crm_role import PASSWORD, apply_role, dsn_of, logged_in
 from databases import new_database
 
-from lead_mining import dag_steps, pipeline, retrying
+from lead_mining import dag_steps, pipeline, planning, request_list, retrying, runs
 from lead_mining.credits import ledger
 from lead_mining.exceptions import CrmError
 from lead_mining.providers.odoo_iap import OdooIap
@@ -27,7 +27,8 @@ from provider_simulator.testing import Simulator
 
 pytestmark = pytest.mark.parametrize("crm_kind", ["odoo17"], indirect=True)
 
-KEY, NEXT = "lead_mining/bought", "lead_mining/next"
+LOADED, OPEN, NEXT = "lead_mining/loaded", "lead_mining/open", "lead_mining/next"
+TO_DEBIT, TO_LOAD = ("deduplicate", "debit_credits"), ("load_leads", "write_enrichment_notes")
 ASKED: dict[str, Any] = {"countries": ["US"], "lead_number": 5}
 COPIED = "UPDATE ir_config_parameter SET value = gen_random_uuid() WHERE key = 'database.uuid'"
 NEUTRALISED = f"{COPIED}; INSERT INTO ir_config_parameter (key, value) VALUES ('database.is_neutralized', true)"
@@ -48,18 +49,19 @@ def provider(simulator: Simulator, token: str) -> OdooIap:
 
 @pytest.fixture
 def original(crm_dsn: str, provider: OdooIap, tmp_path: Path) -> Iterator[psycopg.Connection]:
-    """A superuser in a CRM for which one run has bought and loaded, and another one is prepared."""
+    """A superuser in a CRM for which one run has loaded, another one has bought, and a third one is prepared."""
     with psycopg.connect(crm_dsn, autocommit=True) as superuser:
         superuser.execute("DROP SCHEMA lead_mining CASCADE")
         apply_role(superuser)
         with superuser.transaction():
             ledger.top_up(superuser, "default", 1000, key="trial", reference="trial")
         with logged_in(superuser) as miner:
-            run_id = pipeline.prepare_request(miner, KEY, ASKED)["run_id"]
-            pipeline.extract(miner, run_id, provider)
-            pipeline.validate(miner, run_id, tmp_path)
-            for step in ("deduplicate", "debit_credits", "load_leads", "write_enrichment_notes"):
-                getattr(pipeline, step)(miner, run_id)
+            for key, steps in ((LOADED, (*TO_DEBIT, *TO_LOAD)), (OPEN, TO_DEBIT)):
+                run_id = pipeline.prepare_request(miner, key, ASKED)["run_id"]
+                pipeline.extract(miner, run_id, provider)
+                pipeline.validate(miner, run_id, tmp_path)
+                for step in steps:
+                    getattr(pipeline, step)(miner, run_id)
             pipeline.prepare_request(miner, NEXT, ASKED)
         yield superuser
 
@@ -146,8 +148,8 @@ def test_a_copy_is_refused_until_it_is_adopted(
         assert refusals(superuser, provider, monkeypatch) == {said}
         psql(superuser, "adopt.sql")
         with logged_in(superuser) as miner:
-            assert pipeline.prepare_request(miner, "lead_mining/new", ASKED)["request_number"] == "LMR003"
-        show("a moved CRM, adopted", "LMR003 is prepared")
+            assert pipeline.prepare_request(miner, "lead_mining/new", ASKED)["request_number"] == "LMR004"
+        show("a moved CRM, adopted", "LMR004 is prepared")
 
 
 def test_a_neutralised_copy_is_refused_adopted_or_not(
@@ -159,3 +161,58 @@ def test_a_neutralised_copy_is_refused_adopted_or_not(
         show("a neutralised copy", said)
         psql(superuser, "adopt.sql")
         assert refusals(superuser, provider, monkeypatch) == {said}
+
+
+def reinstall(superuser: psycopg.Connection) -> None:
+    """Uninstall and install the app crm_iap_mine, as far as its requests go: the tables are new, so is the column."""
+    request = "crm_iap_lead_mining_request"
+    tables = [
+        row[0]
+        for row in superuser.execute("SELECT relname FROM pg_class WHERE relname ~ %s AND relkind = 'r'", [request])
+    ]
+    named = [option for table in tables for option in ("-t", table)]
+    command = [
+        str(client_binary("pg_dump")),
+        "--schema-only",
+        "--no-owner",
+        "--no-acl",
+        *named,
+        "-d",
+        dsn_of(superuser),
+    ]
+    schema = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    superuser.execute(f"DROP TABLE {', '.join(tables)} CASCADE")
+    superuser.execute("ALTER TABLE crm_lead DROP COLUMN lead_mining_request_id")
+    load = [str(client_binary("psql")), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", dsn_of(superuser)]
+    subprocess.run(load, check=True, capture_output=True, text=True, input=schema)
+    superuser.execute(f"ALTER TABLE crm_lead ADD lead_mining_request_id int REFERENCES {request} ON DELETE SET NULL")
+    superuser.execute("ALTER SEQUENCE ir_sequence_001 RESTART")
+
+
+def test_after_a_module_was_installed_anew_another_request_of_the_same_id_is_left_alone(
+    original: psycopg.Connection, show: Show
+) -> None:
+    reinstall(original)
+    with logged_in(original) as miner:
+        with pytest.raises(CrmError) as refused:
+            pipeline.prepare_request(miner, "lead_mining/new", ASKED)
+        assert "its role lead_mining may do too little. Let a superuser run include/sql/role.sql" in str(refused.value)
+        show("a module installed anew", str(refused.value).splitlines()[1].strip(" -"))
+        apply_role(original)
+        for number in ("LMR001", "LMR002", "LMR003"):
+            original.execute(
+                "INSERT INTO crm_iap_lead_mining_request (name, state, search_type, lead_number, lead_type, error_type,"
+                " create_date) VALUES (%s, 'error', 'companies', 3, 'lead', 'credits', now() AT TIME ZONE 'utc')",
+                [number],
+            )
+        theirs = original.execute("SELECT * FROM crm_iap_lead_mining_request ORDER BY id").fetchall()
+
+        run = runs.find(miner, OPEN)
+        loaded = pipeline.load_leads(miner, run.id)
+        assert loaded["leads"] > 0
+        assert pipeline.write_enrichment_notes(miner, run.id) == {"notes": loaded["leads"]}
+        planning.set_request_state(miner, runs.find(miner, NEXT), "error", "credits")
+        assert [request_list.find(miner, key).short_of_credits for key in (LOADED, OPEN, NEXT)] == [False] * 3
+    assert original.execute("SELECT * FROM crm_iap_lead_mining_request ORDER BY id").fetchall() == theirs
+    assert original.execute("SELECT count(lead_mining_request_id) FROM crm_lead").fetchone() == (0,)
+    show("the same after role.sql: an old run's load_leads", "; ".join(loaded["notices"]))
