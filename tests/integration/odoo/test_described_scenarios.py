@@ -210,9 +210,14 @@ def test_s_without_an_id(mine: Mine, conn: psycopg.Connection) -> None:
     assert [lead["reveal_id"] for lead in all_rows(conn, LEADS)] == [None] * 3
 
 
-def test_s_the_same_id_thrice_is_one_lead(mine: Mine) -> None:
+def test_s_the_same_company_thrice_is_one_lead(mine: Mine) -> None:
+    assert written(mine(THREE, records(*(company(0) for _ in range(3))))) == rows_of(1, followers=1)
+
+
+def test_s_the_same_id_on_three_companies_is_three_leads(mine: Mine) -> None:
+    """Odoo loads the first and loses the others, which were paid for."""
     answer = records(*(company(n, clearbit_id="same") for n in range(3)))
-    assert written(mine(THREE, answer)) == rows_of(1, followers=1)
+    assert written(mine(THREE, answer)) == rows_of(3, followers=1)
 
 
 def test_s_empty_names(mine: Mine, conn: psycopg.Connection) -> None:
