@@ -52,6 +52,7 @@ def store(
 ) -> None:
     """A page as received, what is read from it, and a rejection for each record that cannot be read.
 
+    What is beyond the companies and contacts that were asked for is counted as rejected and stays in the page alone.
     Contacts go to their company's candidate. An id that the page gives to different companies is left out. Where the
     run has several providers, a company that another of them sold before is no new candidate, and fills the gaps of
     the one that there is. `positions`: of the companies; by default behind all others of the run. `contacts_through`:
@@ -71,8 +72,11 @@ def store(
             for s in suppressed
             if s.contact_index is not None
         ]
-    with_contacts = together[len(companies) :]
+    most_contacts = run.mining_request.query().contact_number
+    with_contacts = _no_more_contacts(together[len(companies) :], most_contacts, rejections)
     companies = without_ids_of_several(together[: len(companies)])
+    companies = _no_more_companies(companies, asked if contacts_through is None else 0, rejections)
+    companies = _no_more_contacts(companies, most_contacts, rejections)
     changes = Changes(source.conn_id)
     for each, company in zip(late, with_contacts, strict=True):
         if each.held:
@@ -104,6 +108,20 @@ def _read(
                 Rejection("extract", f"readable_{what}", field=fields, value=str(error)[:500], record=record)
             )
     return read
+
+
+def _no_more_companies(companies: Sequence[Company], asked: int, rejections: list[Rejection]) -> list[Company]:
+    rejections += [Rejection("extract", "no_more_than_asked") for _ in companies[asked:]]
+    return list(companies[:asked])
+
+
+def _no_more_contacts(companies: Sequence[Company], most: int, rejections: list[Rejection]) -> list[Company]:
+    kept = []
+    for company in companies:
+        beyond = range(most, len(company.contacts))
+        rejections += [Rejection("extract", "contact_was_asked_for", None, place, "contact") for place in beyond]
+        kept.append(company.without_contacts(beyond) if beyond else company)
+    return kept
 
 
 def _late(

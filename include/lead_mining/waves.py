@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, count
 
 from psycopg import Connection, OperationalError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
@@ -130,10 +129,9 @@ def _write_down(conn: Connection, run: Run, query: Query, wave: Wave, so_far: Pr
 
 
 def _positions(last: int, asks: Sequence[int], slot: int) -> Iterator[int]:
-    """Where the companies that a call brings stand, whichever answer comes first: in the order of the calls, and those
-    that come though nobody asked for them behind all others, in turns."""
+    """Where the companies that a call brings stand, whichever answer comes first: in the order of the calls."""
     first = last + sum(asks[: slot - 1]) + 1
-    return chain(range(first, first + asks[slot - 1]), count(last + sum(asks) + slot, len(asks)))
+    return iter(range(first, first + asks[slot - 1]))
 
 
 def known_balance(provider: Provider, *, fresh: bool = True) -> int | None:

@@ -125,7 +125,7 @@ examined (claim, "check", what, expected, found) AS (
     UNION ALL
     SELECT 2, 'each_company_bought_is_kept', format('run %s', r.run_key), sum(p.found)::text,
            ((SELECT count(*) FROM lead_mining.candidate c WHERE c.run_id = r.id)
-            + (SELECT count(*) FROM lead_mining.rejection j WHERE j.run_id = r.id AND j.rule IN ('readable_record', 'sold_twice')))::text
+            + (SELECT count(*) FROM lead_mining.rejection j WHERE j.run_id = r.id AND (j.rule IN ('readable_record', 'sold_twice') OR (j.step, j.rule) = ('extract', 'no_more_than_asked'))))::text
     FROM lead_mining.run r JOIN lead_mining.raw_page p ON p.run_id = r.id GROUP BY r.id
     UNION ALL
     SELECT 2, 'candidate_came_to_an_end', format('candidate %s', c.id), 'loaded or rejected',
