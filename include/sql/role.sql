@@ -262,7 +262,7 @@ GRANT INSERT (crm_iap_lead_mining_request_id, res_country_id) ON public.crm_iap_
 GRANT INSERT (crm_iap_lead_mining_request_id, res_country_state_id) ON
     public.crm_iap_lead_mining_request_res_country_state_rel TO lead_mining;
 GRANT SELECT (id, name, reveal_id, email_normalized, phone_sanitized, website, partner_name, city, zip, country_id,
-    active, probability, xmin) ON public.crm_lead TO lead_mining;
+    active, probability, lead_mining_request_id, xmin) ON public.crm_lead TO lead_mining;
 GRANT INSERT (id, name, type, user_id, team_id, company_id, stage_id, lead_mining_request_id, reveal_id, partner_name,
     contact_name, function, email_from, email_normalized, email_domain_criterion, email_state, phone, phone_sanitized,
     phone_state, website, street, city, zip, country_id, state_id, priority, color, active, message_bounce,
@@ -270,6 +270,26 @@ GRANT INSERT (id, name, type, user_id, team_id, company_id, stage_id, lead_minin
     recurring_revenue_monthly_prorated, recurring_revenue_prorated, day_open, day_close, date_open,
     date_last_stage_update, create_uid, write_uid, create_date, write_date) ON public.crm_lead TO lead_mining;
 GRANT INSERT (lead_id, tag_id) ON public.crm_tag_rel TO lead_mining;
+
+-- A message, a mail or a follower can belong to any record of Odoo's: these guards are made by migration 0021.
+DO $$
+DECLARE
+    guard record;
+BEGIN
+    FOR guard IN
+        SELECT name, event, 'lead_mining_guard_' || lower(event) AS trigger FROM (VALUES
+            ('mail_message', 'INSERT'), ('mail_message', 'UPDATE'), ('mail_mail', 'INSERT'), ('mail_mail', 'UPDATE'),
+            ('mail_notification', 'INSERT'), ('mail_message_res_partner_rel', 'INSERT'), ('mail_followers', 'INSERT')
+        ) AS guarded (name, event)
+    LOOP
+        IF NOT EXISTS (SELECT FROM pg_trigger
+                       WHERE tgrelid = to_regclass('public.' || guard.name) AND tgname = guard.trigger) THEN
+            EXECUTE format('CREATE TRIGGER %I AFTER %s ON public.%I REFERENCING NEW TABLE AS new_rows'
+                           ' FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.guard_chatter()',
+                           guard.trigger, guard.event, guard.name);
+        END IF;
+    END LOOP;
+END $$;
 
 -- For erasing persons: read what they may stand in, and empty that in the leads and in their chatter.
 GRANT SELECT (id, website, partner_id, contact_name, function, email_from, email_normalized, email_domain_criterion,

@@ -124,7 +124,7 @@ TABLES = {
     "crm_iap_lead_mining_request_res_country_state_rel": _access(insert=f"{_REQUEST_ID} res_country_state_id"),
     "crm_lead": _access(
         "id name reveal_id email_normalized phone_sanitized website partner_name city zip country_id active"
-        " probability xmin",
+        " probability lead_mining_request_id xmin",
         "id name type user_id team_id company_id stage_id lead_mining_request_id reveal_id partner_name contact_name"
         " function email_from email_normalized email_domain_criterion email_state phone phone_sanitized phone_state"
         " website street city zip country_id state_id priority color active message_bounce probability"

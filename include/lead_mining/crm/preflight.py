@@ -101,7 +101,7 @@ def _lead_properties(conn: Connection, team_id: int | None) -> list[str]:
 
 
 def _own_rules(conn: Connection) -> list[str]:
-    """Checks, unique indexes and triggers that Odoo 17 does not have, on tables that we insert into.
+    """Checks, unique indexes and triggers that neither Odoo 17 nor role.sql makes, on tables that we insert into.
 
     A unique index of all columns of a many-to-many table is what old Odoos made in place of its primary key.
     """
@@ -125,6 +125,7 @@ def _own_rules(conn: Connection) -> list[str]:
         UNION ALL
         SELECT relname, tgname, pg_get_triggerdef(t.oid)
         FROM written JOIN pg_trigger t ON tgrelid = written.oid AND NOT tgisinternal
+        JOIN pg_proc f ON f.oid = tgfoid AND f.pronamespace IS DISTINCT FROM to_regnamespace('lead_mining')
         ORDER BY 1, 2
         """,
         [[table for table, access in TABLES.items() if access.insert], list(_ODOOS_RULES), list(_ODOOS_RULES)],
