@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar, get_origin
 
 import psycopg
 from airflow.models import DagRun
 from fastapi import Depends, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -17,6 +19,7 @@ from lead_mining import links
 from lead_mining.exceptions import LeadMiningError
 from lead_mining.form_fields import CRM_CONNECTION
 from lead_mining.hooks import crm_connection
+from lead_mining.request_list import DAGS
 
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 # Scripts from our own files alone, styles in the page for pictures.
@@ -34,7 +37,12 @@ NOTE = {
 Text = Annotated[str, Query(max_length=300, pattern=r"^[^\x00]*$")]
 """A word in an address, which PostgreSQL can be asked for."""
 
+MOST_SENT = 1_000_000
+"""Bytes of a form: the largest of ours, with 500 companies to try again, has a fiftieth of it."""
+
 log = logging.getLogger(__name__)
+
+_Form = TypeVar("_Form", bound=BaseModel)
 
 
 def _up(request: Request) -> str:
@@ -57,12 +65,30 @@ def send_on(where: str) -> Response:
 
 
 async def _sent(request: Request) -> Callable[[str], list[str]]:
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal():
+        raise HTTPException(411, "Send the form with its length")
+    if int(length) > MOST_SENT:
+        raise HTTPException(413, f"A form may have {MOST_SENT:,} bytes at most")
     form = await request.form(max_files=0)
     return lambda name: [value for value in form.getlist(name) if isinstance(value, str)]
 
 
 SentForm = Annotated[Callable[[str], list[str]], Depends(_sent)]
-"""Name of a field to all that was sent under it."""
+"""Name of a field to all that was sent under it.
+
+A route takes forms by this alone, never by FastAPI's `Form()`, which reads all that is sent before it asks who sends.
+"""
+
+
+def read_form(model: type[_Form], sent: Callable[[str], list[str]]) -> _Form:
+    """The fields of a form, checked; lists have all that was sent. Raises RequestValidationError (422)."""
+    lists = {name for name, field in model.model_fields.items() if get_origin(field.annotation) is list}
+    values = {name: sent(name) for name in model.model_fields if sent(name)}
+    try:
+        return model.model_validate({name: all_ if name in lists else all_[-1] for name, all_ in values.items()})
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_input=False, include_url=False)) from None
 
 
 class KnownRun(NamedTuple):
@@ -84,12 +110,15 @@ def known_run(session: Session, run_key: str) -> KnownRun:
 
 
 def connection_of(session: Session, run_key: str | None) -> str:
-    """The CRM connection of a run that Airflow knows, the default one for None: a browser names runs, not connections.
+    """The CRM connection of a request's run, the default one for None: a browser names runs, not connections.
 
+    Runs of other DAGs are not asked: who may trigger one of those could name any connection in its params.
     Raises HTTPException (404) where there is no such run.
     """
     if run_key is None:
         return str(CRM_CONNECTION["default"])
+    if run_key.partition("/")[0] not in DAGS:
+        raise HTTPException(404, "There is no such request")
     return connection_in(known_run(session, run_key).conf)
 
 

@@ -7,13 +7,13 @@ from typing import Annotated
 import psycopg
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from lead_mining import links
 from lead_mining.ui.access import MayRetry, may_look, may_trigger
-from lead_mining.ui.answers import Text, Up, connection_of, crm_page
+from lead_mining.ui.answers import SentForm, Text, Up, connection_of, crm_page, read_form
 from lead_mining.ui.triggering import NotTriggered, trigger
 
 RETRY = "retry_rejections"
@@ -22,6 +22,15 @@ MOST_AT_ONCE = 10_000  # as that DAG's own form
 
 CandidateId = Annotated[int, Field(ge=1, lt=2**63)]
 Rule = Annotated[str, Field(max_length=100, pattern=r"^\w+$")]
+
+
+class ToTryAgain(BaseModel):
+    """The form: the candidates that are chosen, or `every` one, and the rules that are not to be asked."""
+
+    candidate: list[CandidateId] = Field(default_factory=list, max_length=MOST_ROWS)
+    overrule: list[Rule] = Field(default_factory=list, max_length=100)
+    every: bool = False
+
 
 router = APIRouter(dependencies=[may_look])
 
@@ -44,29 +53,28 @@ def try_again(
     up: Up,
     dag_id: str,
     run_id: str,
-    candidate: Annotated[list[CandidateId], Form(default_factory=list, max_length=MOST_ROWS)],
-    overrule: Annotated[list[Rule], Form(default_factory=list, max_length=100)],
+    sent: SentForm,
     rule: Text | None = None,
-    every: Annotated[bool, Form()] = False,
 ) -> Response:
     """Have the chosen candidates tried again, or `every` one that the rule turned down; then lead to their request."""
     from lead_mining.rejections import to_try_again
 
+    form = read_form(ToTryAgain, sent)
     run_key = f"{dag_id}/{run_id}"
     conn_id = connection_of(session, run_key)
 
     def show(conn: psycopg.Connection) -> str | Response:
         possible = to_try_again(conn, run_key, rule, MOST_AT_ONCE)
-        chosen = possible if every else [id_ for id_ in possible if id_ in set(candidate)]
-        if not chosen or (len(chosen) < len(set(candidate)) and not every):
+        chosen = possible if form.every else [id_ for id_ in possible if id_ in set(form.candidate)]
+        if not chosen or (len(chosen) < len(set(form.candidate)) and not form.every):
             problem = (
                 "Some of these can no longer be tried again: they were loaded, or their data was removed. Choose anew."
-                if candidate
+                if form.candidate
                 else "Choose at least one company."
             )
             return _page(conn, run_key, rule, up, may_retry=True, problem=problem)
         try:
-            params = {"candidate_ids": chosen, "overrule": overrule, "crm_conn_id": conn_id}
+            params = {"candidate_ids": chosen, "overrule": form.overrule, "crm_conn_id": conn_id}
             new_run = trigger(session, user, RETRY, params)
         except NotTriggered as error:
             return _page(conn, run_key, rule, up, may_retry=True, problem=str(error))

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
 
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import APIRouter, Form, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import RedirectResponse
 from psycopg import Connection
+from pydantic import BaseModel, Field
 
 from lead_mining.ui.access import MayTriggerNightly, may_look, may_trigger
-from lead_mining.ui.answers import Up, connection_of, crm_page
+from lead_mining.ui.answers import SentForm, Up, connection_of, crm_page, read_form
 from lead_mining.ui.triggering import NotTriggered, trigger
 
 NIGHTLY = "lead_mining_nightly"
 
 router = APIRouter()
+
+
+class ToMine(BaseModel):
+    """The form: the search that is mined."""
+
+    key: str = Field(max_length=100)
 
 
 @router.get("/searches/", dependencies=[may_look])
@@ -38,10 +44,11 @@ def saved_searches(session: SessionDep, up: Up, may_mine: MayTriggerNightly, sta
 
 
 @router.post("/searches/", dependencies=may_trigger(NIGHTLY))
-def mine_by_hand(session: SessionDep, user: GetUserDep, key: Annotated[str, Form(max_length=100)]) -> RedirectResponse:
+def mine_by_hand(session: SessionDep, user: GetUserDep, sent: SentForm) -> RedirectResponse:
     """Mines a search for today."""
     from lead_mining import searches
 
+    key = read_form(ToMine, sent).key
     if key not in {search.key for search in searches.read_all()}:
         raise HTTPException(404, "There is no such saved search any more")
     try:
