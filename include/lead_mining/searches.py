@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from lead_mining.exceptions import FieldProblem, InvalidRequest, SearchFileError
+from lead_mining.input_files import read_text
 from lead_mining.request import MiningRequest, problems_of
 from lead_mining.request_words import Text
 
@@ -137,7 +138,7 @@ def read(path: Path) -> SavedSearch:
     if not re.fullmatch(r"[a-z0-9_]{1,100}", path.stem):
         raise SearchFileError([f"{path.name}: name the file with a to z, 0 to 9 and _, as in german_software.yaml"])
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         lines = _lines(yaml.compose(text, yaml.SafeLoader))
         content = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:

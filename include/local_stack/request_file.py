@@ -15,10 +15,11 @@ FIRST_REQUEST = Path(__file__).with_name("first_request.yaml")
 def read_request(path: Path) -> dict[str, Any]:
     """The params of the DAG run, as they stand in the YAML file, checked. Raises RequestFileError."""
     from lead_mining.exceptions import InvalidRequest
+    from lead_mining.input_files import read_text
     from lead_mining.request import MiningRequest
 
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise RequestFileError(f"{path}: {error.strerror if isinstance(error, OSError) else error}") from error
     try:

@@ -7,11 +7,11 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 from typing import Literal, get_args
 
 from lead_mining.exceptions import FieldProblem, InvalidRequest
 from lead_mining.identifiers import email_address, registered_domain
+from lead_mining.input_files import read_bytes
 
 SubjectKind = Literal["email", "domain", "lead"]
 
@@ -80,13 +80,12 @@ def asked_for(file: str | None, lead_ids: Iterable[int]) -> list[Subject]:
             raise InvalidRequest([FieldProblem("subjects_file", None, "name a file or leads: whom is it about?")])
         return leads
     try:
-        with Path(file).open("rb") as opened:
-            content = opened.read(_MOST_BYTES + 1)
+        content = read_bytes(file, _MOST_BYTES)
     except OSError as error:
         why = f"the worker cannot read it ({error.strerror}): is it there, and may the worker's user read it?"
         raise InvalidRequest([FieldProblem("subjects_file", file, why)]) from None
-    if len(content) > _MOST_BYTES or b"\x00" in content:
-        raise InvalidRequest([FieldProblem("subjects_file", file, f"it is a CSV of at most {_MOST_BYTES} bytes")])
+    if b"\x00" in content:
+        raise InvalidRequest([FieldProblem("subjects_file", file, "it is a CSV, whose text is UTF-8")])
     try:
         return [*read_subjects(content.decode("utf-8")), *leads]
     except UnicodeDecodeError:

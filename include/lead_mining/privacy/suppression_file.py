@@ -8,9 +8,11 @@ from io import StringIO
 from pathlib import Path
 
 from lead_mining.exceptions import FieldProblem, InvalidRequest
+from lead_mining.input_files import read_bytes
 from lead_mining.privacy.suppression import Entry
 
 _MOST_LINES = 100_000
+_MOST_BYTES = 50_000_000
 _MOST_NAMED = 20
 _COLUMNS = {"kind", "value", "reason"}
 
@@ -24,7 +26,7 @@ def asked_for(
     entries = [Entry.of(kind, value, reason, "form") for kind, value in given]
     if file is not None:
         try:
-            content = Path(file).read_bytes()
+            content = read_bytes(file, _MOST_BYTES)
         except OSError as error:
             why = f"the worker cannot read it ({error.strerror}): is it there, and may the worker's user read it?"
             raise InvalidRequest([FieldProblem("entries_file", file, why)]) from None

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,7 @@ class CatalogueFile:
 
         opened = gzip.open if self.path.lower().endswith(".gz") else open
         with opened(self.path, mode="rt", encoding="utf-8-sig", errors="replace", newline="") as file:
-            header = next(csv.reader(file), [])
+            header = next(csv.reader(iter(partial(file.readline, _BLOCK_BYTES), "")), [])
         return pcsv.open_csv(
             self.path,
             read_options=pcsv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import yaml
 
 from lead_mining.exceptions import QualityError
+from lead_mining.input_files import read_text
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -131,7 +132,7 @@ def _packaged(name: SuiteName) -> Suite:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise QualityError(f"{path.name} cannot be read: {error}") from None
 
