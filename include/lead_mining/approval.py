@@ -23,7 +23,7 @@ def question(run: Run, left: Sequence[Spendable]) -> str:
     request = run.mining_request
     asked = [("Request", run.request_number or ""), ("Leads, at most", f"{run.lead_number:,}"), *asked_for(request)]
     credits = [
-        ("It can cost", str(request.cost_of(run.lead_number))),
+        ("It can cost", str(run.cost_of(run.lead_number))),
         ("Approval is asked for above", f"{request.approval_threshold:,} credits"),
         *((_of(run, limit), f"{limit.credits:,} credits left beside these") for limit in left),
     ]

@@ -56,11 +56,10 @@ def in_parts(number: int) -> list[Part]:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A company that was extracted. `cost`: credits for it and its contacts; `position`: the provider's, from 1."""
+    """A company that was extracted. `position`: the provider's, from 1."""
 
     id: int
     company: Company
-    cost: int
     position: int
 
 
@@ -225,9 +224,9 @@ def in_chunks(conn: Connection, run_id: int, state: str, part: Part = WHOLE) -> 
 
     What becomes of a chunk before the next is asked for changes nothing of what follows.
     """
-    query = "SELECT position, company::text, id, cost FROM lead_mining.candidate WHERE run_id = %s AND state = %s"
+    query = "SELECT position, company::text, id FROM lead_mining.candidate WHERE run_id = %s AND state = %s"
     for rows in _chunks(conn, query, [run_id, state], part):
-        yield [Candidate(id_, Company.model_validate_json(company), cost, at) for at, company, id_, cost in rows]
+        yield [Candidate(id_, Company.model_validate_json(company), at) for at, company, id_ in rows]
 
 
 def _chunks(

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from psycopg import Connection
+from psycopg.rows import class_row
 
 
-def keep(conn: Connection, run_id: int, leads: int, credits: int) -> tuple[int, int]:
+class Kept(NamedTuple):
+    """What stays accepted; `cost` in credits."""
+
+    leads: int
+    contacts: int
+    cost: int
+
+
+def keep(conn: Connection, run_id: int, leads: int, credits: int) -> Kept:
     """Of the accepted candidates the first in the provider's order stay: so many leads, and what costs so many credits.
 
-    The first that is beyond either is turned down, and all that come after it. Returns how many stay, and their cost.
+    The first that is beyond either is turned down, and all that come after it. Returns what stays.
     """
-    row = conn.execute(
-        """
+    kept = (
+        conn.cursor(row_factory=class_row(Kept))
+        .execute(
+            """
         WITH accepted AS (
-            SELECT id, position, cost,
-                   count(*) OVER through <= %(leads)s AND sum(cost) OVER through <= %(credits)s AS stays
-            FROM lead_mining.candidate WHERE run_id = %(run_id)s AND state = 'accepted'
+            SELECT id, position, contacts, k.cost,
+                   count(*) OVER through <= %(leads)s AND sum(k.cost) OVER through <= %(credits)s AS stays
+            FROM lead_mining.candidate AS c JOIN lead_mining.candidate_cost AS k ON k.candidate_id = c.id
+            WHERE c.run_id = %(run_id)s AND state = 'accepted'
             WINDOW through AS (ORDER BY position)
         ),
         kept AS MATERIALIZED (
-            SELECT count(*) AS leads, coalesce(sum(cost), 0)::bigint AS cost FROM accepted WHERE stays
+            SELECT count(*) AS leads, coalesce(sum(contacts), 0)::bigint AS contacts,
+                   coalesce(sum(cost), 0)::bigint AS cost
+            FROM accepted WHERE stays
         ),
         turned_down AS (
             UPDATE lead_mining.candidate AS c SET state = 'rejected'
@@ -32,9 +48,11 @@ def keep(conn: Connection, run_id: int, leads: int, credits: int) -> tuple[int, 
                    accepted.cost::text, 'reject'
             FROM accepted CROSS JOIN kept WHERE NOT stays ORDER BY position
         )
-        SELECT leads, cost FROM kept
+        SELECT leads, contacts, cost FROM kept
         """,
-        {"run_id": run_id, "leads": leads, "credits": credits},
-    ).fetchone()
-    assert row is not None
-    return int(row[0]), int(row[1])
+            {"run_id": run_id, "leads": leads, "credits": credits},
+        )
+        .fetchone()
+    )
+    assert kept is not None
+    return kept

@@ -199,7 +199,7 @@ def deduplicate(conn: Connection, run_id: int) -> StepResult:
 
 
 def debit_credits(conn: Connection, run_id: int) -> StepResult:
-    """Hold the credits for the survivors, 1 a lead and 1 a contact, and give back what was held beyond them.
+    """Hold the credits for the survivors, at the run's prices, and give back what was held beyond them.
 
     Where a hold was given back meanwhile (the run failed and was cleared) and credits are short: InsufficientCredits,
     with the request left in state `error`, or, if the request says so, as many as can be paid, in the provider's order.
@@ -213,10 +213,10 @@ def debit_credits(conn: Connection, run_id: int) -> StepResult:
                 most = run.max_cost
                 if run.mining_request.on_insufficient_credits == "trim" and not mirrored:
                     most = min(most, run_holds.spendable_for_run(conn, run.credit_account, run.id).credits)
-                leads, cost = payable.keep(conn, run.id, run.lead_number, most)
-                held = 0 if mirrored else cost
+                kept = payable.keep(conn, run.id, run.lead_number, most)
+                held = 0 if mirrored else kept.cost
                 run_holds.keep_for_run(conn, run.credit_account, held, run_id)
-                step.finish({"leads": leads, "contacts": cost - leads, "held": held})
+                step.finish({"leads": kept.leads, "contacts": kept.contacts, "held": held})
     return step.result
 
 
@@ -240,7 +240,7 @@ def load_leads(conn: Connection, run_id: int) -> StepResult:
 def _load(conn: Connection, run: Run) -> StepResult:
     totals: Counter[str] = Counter()
     fresh: Refreshed | None = None
-    leads = cost = 0
+    leads = contacts = 0
     unchanged = run.judged_as_of == judging.known_now(conn)
     new = judging.certainly_new(conn, run, "accepted", "load_leads", totals, nothing_new_is_known=unchanged)
     for accepted in new:
@@ -249,8 +249,8 @@ def _load(conn: Connection, run: Run) -> StepResult:
         loaded = crm_leads.load_leads(conn, fresh.context, fresh.crm_request_id, list(accepted.items()))
         candidates.set_loaded(conn, loaded)
         leads += len(accepted)
-        cost += sum(1 + len(company.contacts) for company in accepted.values())
-    captured = 0 if accounts.find(conn, run.credit_account).mirrored else cost
+        contacts += sum(len(company.contacts) for company in accepted.values())
+    captured = 0 if accounts.find(conn, run.credit_account).mirrored else run.prices.cost(leads, contacts)
     if captured:
         hold_id = run_holds.hold_for_run(conn, run.credit_account, captured, run.id)
         ledger.capture(conn, hold_id, captured, key=f"run/{run.id}/capture")
@@ -260,7 +260,7 @@ def _load(conn: Connection, run: Run) -> StepResult:
         planning.set_request_state(conn, run, "draft", "no_result")  # as Odoo leaves it
     return {
         "leads": leads,
-        "contacts": cost - leads,
+        "contacts": contacts,
         "captured": captured,
         "lost_to_rejections": candidates.lost_to_rejections(conn, run.id),
         "duplicates_since": totals["duplicates"],

@@ -83,18 +83,17 @@ def _plan(conn: Connection, run: Run, offer: Offer | None) -> InsufficientCredit
     if request.max_credits is not None and request.max_credits < left.credits:
         left = Spendable(request.max_credits, "the budget of this run (max_credits)")
     shortage = None
-    if request.cost_of(lead_number).total > left.credits:
-        affordable = left.credits // request.cost_of(1).total
+    if run.cost_of(lead_number).total > left.credits:
+        affordable = left.credits // run.cost_of(1).total
         if request.on_insufficient_credits == "trim" and affordable:
             lead_number = affordable
         else:
-            needed = request.cost_of(lead_number).total
+            needed = run.cost_of(lead_number).total
             shortage = InsufficientCredits(run.credit_account, needed, left.credits, left.budget)
     # What is beyond the leads' own cost is for asking again, where companies turn out to be known or bad.
-    own = request.cost_of(lead_number).total
-    most = max(
-        own if lead_number < request.lead_number else request.most_it_can_cost, offer.most(lead_number) if offer else 0
-    )
+    own = run.cost_of(lead_number).total
+    asked = own if lead_number < request.lead_number else max(own, request.max_credits or 0)
+    most = max(asked, offer.most(lead_number) if offer else 0)
     cost = min(most, max(left.credits, own))
     if not shortage:
         run_holds.hold_for_run(conn, run.credit_account, cost, run.id)
@@ -112,7 +111,7 @@ def _plan_result(conn: Connection, run: Run, offer: Offer | None) -> StepResult:
         "request_number": run.request_number,
         "lead_number": run.lead_number,
         "max_cost": run.max_cost,
-        "cost": str(request.cost_of(run.lead_number)),
+        "cost": str(run.cost_of(run.lead_number)),
         "balance": ledger.balance(conn, run.credit_account).available,
         "needs_approval": run.needs_approval,
         "approval": approval.question(run, limits) if limits else None,

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lead_mining import vocabulary
+from lead_mining.credits.prices import Prices, prices_now
 from lead_mining.exceptions import FieldProblem, InvalidRequest
 from lead_mining.providers.base import Query
 from lead_mining.request_words import (
@@ -38,8 +39,6 @@ NOBODY = "none"
 _EUROPEAN_UNION = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
 _REST_OF_THE_EEA, _LAWS_THAT_SAY_THE_SAME = "IS LI NO", "CH GB"
 GDPR_COUNTRIES = frozenset(f"{_EUROPEAN_UNION} {_REST_OF_THE_EEA} {_LAWS_THAT_SAY_THE_SAME}".split())
-LEAD_CREDITS = 1
-CONTACT_CREDITS = 1
 _MAX_LEADS = 1_000_000
 _MAX_CONTACTS = 5  # Odoo 17: MAX_CONTACT
 
@@ -326,14 +325,15 @@ class MiningRequest(BaseModel):
             if value:
                 yield FieldProblem(name, value, why)
 
-    def cost_of(self, leads: int) -> Cost:
-        """The most that so many leads can cost, in credits."""
+    def cost_of(self, leads: int, prices: Prices | None = None) -> Cost:
+        """The most that so many leads can cost, in credits, at a run's own prices or at those of now."""
         contacts = self.contact_number if self.search_type == "people" else 0
-        return Cost(leads=leads * LEAD_CREDITS, contacts=leads * contacts * CONTACT_CREDITS)
+        prices = prices or prices_now()
+        return Cost(leads=prices.cost(leads, 0), contacts=prices.cost(0, leads * contacts))
 
     @property
     def most_it_can_cost(self) -> int:
-        """Credits: what the leads cost, or, where the budget of the run is more, that."""
+        """What the leads cost now, or, where the budget of the run is more, that; in credits."""
         return max(self.cost_of(self.lead_number).total, self.max_credits or 0)
 
     @property

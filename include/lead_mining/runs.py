@@ -14,11 +14,12 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from lead_mining.credits.prices import CONTACT_CREDITS, LEAD_CREDITS, Prices, prices_now
 from lead_mining.crm.context import CrmContext
 from lead_mining.crm.requests import CrmRequest
 from lead_mining.exceptions import AnotherRun, FieldProblem, InvalidRequest
 from lead_mining.privacy.scrub import ERASED
-from lead_mining.request import MiningRequest
+from lead_mining.request import Cost, MiningRequest
 
 StepResult = dict[str, Any]
 """What a step leaves for the next and for people: ids, counts and short texts, never personal data."""
@@ -47,10 +48,20 @@ class Run:
     overruled: Sequence[str] = ()
     judged_as_of: str | None = None
     crm_request_made_at: datetime | None = None
+    lead_credits: int = LEAD_CREDITS
+    contact_credits: int = CONTACT_CREDITS
 
     @property
     def mining_request(self) -> MiningRequest:
         return read_request(self.request)
+
+    @property
+    def prices(self) -> Prices:
+        return Prices(self.lead_credits, self.contact_credits)
+
+    def cost_of(self, leads: int) -> Cost:
+        """Return the most that so many of its leads can cost, at the prices that it was prepared with."""
+        return self.mining_request.cost_of(leads, self.prices)
 
     @property
     def has_several_providers(self) -> bool:
@@ -77,7 +88,7 @@ def read_request(kept: Mapping[str, Any], **changes: Any) -> MiningRequest:
 _COLUMNS = (
     "id, run_key, request, context, credit_account, dry_run, lead_number, max_cost, needs_approval,"
     " approved_by, crm_request_id, request_number, retry_of, overruled, judged_as_of,"
-    " crm_request_made_at"
+    " crm_request_made_at, lead_credits, contact_credits"
 )
 
 
@@ -144,13 +155,14 @@ def create(
 
     `retry_of`: the run whose rejections it tries again; `overruled`: rules that are to warn and not to reject.
     """
-    cost = request.cost_of(request.lead_number).total
+    prices = prices_now()
+    cost = request.cost_of(request.lead_number, prices).total
     crm_request_id, number, made_at = crm_request or (None, None, None)
     conn.execute(
         "INSERT INTO lead_mining.run (run_key, request, context, provider, credit_account, dry_run, lead_number,"
         " max_cost, needs_approval, crm_request_id, request_number, crm_request_made_at, saved_search,"
-        " search_budget, retry_of, overruled)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, false, %s, %s, %s, %s, %s, %s, %s)",
+        " search_budget, retry_of, overruled, lead_credits, contact_credits)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, false, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
             run_key,
             Jsonb(request.model_dump(mode="json")),
@@ -167,6 +179,8 @@ def create(
             request.search_budget,
             retry_of,
             sorted(overruled),
+            prices.lead,
+            prices.contact,
         ],
     )
     run = find(conn, run_key)

@@ -9,7 +9,7 @@
 \set ON_ERROR_STOP on
 
 WITH in_crm AS MATERIALIZED (  -- each loaded lead beside what the CRM has of it
-    SELECT c.id, c.run_id, c.lead_id, c.cost, c.note_message_id, r.run_key, r.credit_account,
+    SELECT c.id, c.run_id, c.lead_id, r.lead_credits + r.contact_credits * c.contacts AS cost, c.note_message_id, r.run_key, r.credit_account,
            c.company->>'reveal_id' AS reveal_id, l.id IS NOT NULL AS there, l.reveal_id AS reveal_id_there,
            coalesce((m.model, m.res_id) <> ('crm.lead', c.lead_id), false) AS note_is_elsewhere,
            -- a lead that is deleted in Odoo takes its notes along, and one that is merged gives them to another

@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from crm_role import apply_role, logged_in
 
-from lead_mining import buying, pipeline
+from lead_mining import buying, pipeline, runs
 from lead_mining.audit import audit
-from lead_mining.credits import accounts, ledger
+from lead_mining.credits import accounts, ledger, prices
 from lead_mining.credits.accounts import Account
 from lead_mining.exceptions import ProviderOutcomeUnknown, ProviderUnavailable
 from lead_mining.providers.odoo_iap import OdooIap
@@ -118,6 +118,30 @@ def test_after_real_runs_all_agrees_and_each_check_has_looked(mined: psycopg.Con
     )
     informed = {"lead_was_deleted_in_the_crm", "lead_was_refunded", "answer_never_came"}
     assert looked_at.keys() == CHECKS | {f"for information: {what}" for what in informed}
+
+
+@pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
+def test_a_price_is_the_same_in_plan_hold_capture_refund_and_audit(
+    conn: psycopg.Connection, run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changed while the run is under way, too: a run keeps the prices that it was prepared with."""
+    with monkeypatch.context() as dear:
+        dear.setattr(prices, "CONTACT_CREDITS", 2)
+        plan = pipeline.prepare_request(conn, "dear", PEOPLE)
+        assert (plan["max_cost"], plan["cost"].rpartition(": ")[2]) == (6 + 6 * 2 * 2, "at most 30 credits")
+        assert ledger.balance(conn, "default").held == 30
+    run_id = run("dear")
+    debited, loaded = (runs.results(conn, run_id)[step] for step in ("debit_credits", "load_leads"))
+    assert loaded["contacts"] > 0
+    spent = loaded["leads"] + 2 * loaded["contacts"]
+    assert debited["held"] == loaded["captured"] == ledger.balance(conn, "default").spent == spent
+    assert audit(conn) == []
+    candidates = conn.execute("SELECT id, contacts FROM lead_mining.candidate WHERE state = 'loaded'").fetchall()
+    with conn.transaction():
+        for candidate_id, contacts in candidates:
+            assert ledger.refund(conn, candidate_id, "closed") == 1 + 2 * contacts
+    assert ledger.balance(conn, "default").spent == 0
+    assert audit(conn) == []
 
 
 def test_a_run_under_way_is_no_discrepancy(

@@ -42,7 +42,7 @@ def test_as_one_would_count(conn: psycopg.Connection, seed: int) -> None:
         return total <= credits
 
     kept = list(takewhile(fits, costs[:leads]))
-    assert payable.keep(conn, run_id, leads, credits) == (len(kept), sum(kept))
+    assert payable.keep(conn, run_id, leads, credits) == (len(kept), sum(kept) - len(kept), sum(kept))
     left = conn.execute(
         "SELECT position FROM lead_mining.candidate WHERE run_id = %s AND state = 'accepted' ORDER BY id", [run_id]
     ).fetchall()

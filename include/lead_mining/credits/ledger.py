@@ -100,7 +100,7 @@ def release_expired(conn: Connection[Any]) -> list[tuple[str, int, int]]:
 
 
 def refund(conn: Connection[Any], candidate_id: int, reason: str) -> int:
-    """Give back what the lead of a candidate (lead_mining.candidate.id) was paid with: 1 and 1 a contact; once a lead.
+    """Give back what the lead of a candidate (lead_mining.candidate.id) was paid with, contacts included; once a lead.
 
     Returns the credits. Raises LedgerError, with the transaction still usable, where it was not paid, its account
     mirrors a provider (who alone can refund), or it was paid more days ago than the account allows.
@@ -109,8 +109,8 @@ def refund(conn: Connection[Any], candidate_id: int, reason: str) -> int:
     _check_text("reason", reason, _MAX_REFERENCE)
     with _cursor(conn) as cur:
         row = cur.execute(
-            "SELECT r.credit_account, c.cost FROM lead_mining.candidate c JOIN lead_mining.run r ON r.id = c.run_id"
-            " WHERE c.id = %s AND c.state = 'loaded'",
+            "SELECT r.credit_account, k.cost FROM lead_mining.candidate c JOIN lead_mining.run r ON r.id = c.run_id"
+            " JOIN lead_mining.candidate_cost k ON k.candidate_id = c.id WHERE c.id = %s AND c.state = 'loaded'",
             [candidate_id],
         ).fetchone()
         if row is None:

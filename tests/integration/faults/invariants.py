@@ -36,7 +36,8 @@ CHECKS: list[tuple[str, LiteralString]] = [
         "run {} captured {} credits, and its loaded candidates cost {}",
         "SELECT r.id, h.captured, c.cost FROM lead_mining.run r,"
         " LATERAL (SELECT coalesce(sum(captured), 0) AS captured FROM lead_mining.hold WHERE run_id = r.id) h,"
-        " LATERAL (SELECT coalesce(sum(cost), 0) AS cost FROM lead_mining.candidate WHERE run_id = r.id AND state = 'loaded') c"
+        " LATERAL (SELECT coalesce(sum(r.lead_credits + r.contact_credits * contacts), 0) AS cost"
+        "          FROM lead_mining.candidate WHERE run_id = r.id AND state = 'loaded') c"
         " WHERE h.captured <> c.cost",
     ),
     (

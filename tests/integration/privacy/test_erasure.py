@@ -59,14 +59,14 @@ def test_a_person_is_nowhere_any_more_and_the_colleagues_are(conn: psycopg.Conne
         occurrences(conn, needles, docs)
     )
     note_id, note = note_of(conn, lead_id)
-    cost = one(conn, "SELECT contacts, cost FROM lead_mining.candidate WHERE lead_id = %s", lead_id)
+    cost = one(conn, "SELECT contacts FROM lead_mining.candidate WHERE lead_id = %s", lead_id)
 
     certificate = erase(conn, Subject.of("email", f"Somebody <{contact['email'].upper()}>"), "the officer", docs, "T-7")
 
     assert occurrences(conn, needles, docs) == []
     assert audit(conn) == []
     assert contacts_of(conn, lead_id)[0] == dict.fromkeys(contact)
-    assert one(conn, "SELECT contacts, cost FROM lead_mining.candidate WHERE lead_id = %s", lead_id) == cost
+    assert one(conn, "SELECT contacts FROM lead_mining.candidate WHERE lead_id = %s", lead_id) == cost
     assert note_of(conn, lead_id)[0] == note_id
     for colleague in colleagues:
         assert colleague["full_name"] in note_of(conn, lead_id)[1]
