@@ -18,12 +18,13 @@ from psycopg import Connection
 from lead_mining import provider_calls, runs
 from lead_mining.credits import accounts, run_holds
 from lead_mining.exceptions import LedgerError, ProviderCreditsExhausted, ProviderOutcomeUnknown
+from lead_mining.patience import Reconnect
 from lead_mining.progress import progress
 from lead_mining.provider_calls import Call
 from lead_mining.providers.base import Exclusions, Provider, Query
 from lead_mining.runs import Run
 from lead_mining.sources import Source
-from lead_mining.waves import Reconnect, Wave, known_balance, make_calls
+from lead_mining.waves import Wave, known_balance, make_calls
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
 from math import ceil
 from typing import Any, LiteralString
 
@@ -130,7 +129,7 @@ def store_page(
     asked: int,
     page: Page,
     companies: Sequence[Company],
-    positions: Iterable[int] | None = None,
+    first_position: int | None = None,
     provider: str | None = None,
     contacts_through: int | None = None,
 ) -> None:
@@ -157,14 +156,14 @@ def store_page(
     )
     if not companies:
         return
-    if positions is None:
+    if first_position is None:
         row = conn.execute("SELECT max(position) FROM lead_mining.candidate WHERE run_id = %s", [run_id]).fetchone()
-        positions = count(((row and row[0]) or 0) + 1)
+        first_position = ((row and row[0]) or 0) + 1
     with (
         conn.cursor() as cur,
         cur.copy("COPY lead_mining.candidate (run_id, position, page_number, company, contacts) FROM STDIN") as copy,
     ):
-        for position, company in zip(positions, companies, strict=False):
+        for position, company in enumerate(companies, start=first_position):
             copy.write_row((run_id, position, page_number, company.model_dump_json(), len(company.contacts)))
 
 

@@ -142,6 +142,19 @@ class MalformedAnswer(ProviderError):
     charge = "unknown"
 
 
+class UnreadableAnswer(ProviderError):
+    """An answer is kept, and cannot be read: its run buys nothing more until it can, or somebody settles the call."""
+
+    charge = "unknown"
+
+    def __init__(self, call_id: int, request: str | None, provider: str, why: str) -> None:
+        super().__init__(
+            f"The answer to provider call {call_id} of {request} is {why}. Mend the provider {provider!r}, then clear"
+            " this task: the answer is read once more, and nothing is bought twice. Or give it up: trigger the DAG"
+            f" credits_settle with call {call_id}, then clear this task"
+        )
+
+
 class MalformedRecord(ProviderError):
     """One record of an answer cannot be read as a company; `problems` holds (field, value, message) triples."""
 

@@ -31,11 +31,11 @@ from lead_mining.exceptions import (
 from lead_mining.matching import duplicates
 from lead_mining.migrations import check_migrated
 from lead_mining.notes.render import render_note
+from lead_mining.patience import Reconnect
 from lead_mining.providers.base import Exclusions, Page, Provider
 from lead_mining.request import MiningRequest
 from lead_mining.runs import Run, StepResult
 from lead_mining.sources import Offer, Source
-from lead_mining.waves import Reconnect
 
 
 def prepare_request(

@@ -36,6 +36,7 @@ class Call:
     asked_at: datetime
     charged: int | None
     settled_by: str | None
+    slot: int
 
     def __str__(self) -> str:
         return (
@@ -46,7 +47,7 @@ class Call:
 
 _SELECT: LiteralString = (
     "SELECT id, run_id, page_number, provider, asked, most, balance_before, state, pending_until > clock_timestamp()"
-    " AS pending, pending_until, error, asked_at, charged, settled_by FROM lead_mining.provider_call "
+    " AS pending, pending_until, error, asked_at, charged, settled_by, slot FROM lead_mining.provider_call "
 )
 
 

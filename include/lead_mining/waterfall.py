@@ -15,11 +15,13 @@ from psycopg import Connection
 
 from lead_mining import buying, judging, provider_calls
 from lead_mining.exceptions import ProviderCreditsExhausted
+from lead_mining.patience import Reconnect
 from lead_mining.progress import progress
 from lead_mining.providers.base import Exclusions, Query
 from lead_mining.runs import Run
+from lead_mining.settling import settle_by_kept_answers
 from lead_mining.sources import Source
-from lead_mining.waves import Reconnect, Wave, make_calls
+from lead_mining.waves import Wave, make_calls
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +49,12 @@ def mine(
 ) -> str:
     """Buy from the sources in their order, until there are enough net-new companies; why it ended.
 
-    A provider that cannot be reached is not left out: what comes after it may be dearer. Raises ProviderOutcomeUnknown
-    where an earlier call may have been charged and its answer is lost, and ProviderError of every kind;
+    A provider that cannot be reached is not left out: what comes after it may be dearer. Raises UnreadableAnswer and
+    ProviderOutcomeUnknown where the answer to an earlier call is kept and cannot be read, or is lost and may have been
+    charged, and ProviderError of every kind;
     ProviderCreditsExhausted only where no page was bought before, and no provider has credits.
     """
+    settle_by_kept_answers(conn, run, sources)
     buying.settle_by_balance(conn, run, sources)
     stopped, exhausted = "", None
     for place, source in enumerate(sources):

@@ -1,8 +1,8 @@
 """A wave: calls of a run to its provider that are under way at once; one call, where the provider takes no more.
 
-All are written down, each in a slot of its own, before the first is made. Each answer is stored as it comes, whatever
-becomes of the others, in a transaction of its own. Threads wait for the provider and for nothing else: the database is
-the caller's alone.
+All are written down, each in a slot of its own, before the first is made. Each answer is kept as it comes, before
+anything is read of it and whatever becomes of the others, in a transaction of its own; then its page is stored, in
+another. Threads wait for the provider and for nothing else: the database is the caller's alone.
 """
 
 from __future__ import annotations
@@ -10,27 +10,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from psycopg import Connection, OperationalError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from lead_mining import provider_calls
-from lead_mining.credits import accounts, run_holds
-from lead_mining.exceptions import LedgerError, ProviderCreditsExhausted, ProviderError
+from lead_mining import answers, kept_answers, provider_calls
+from lead_mining.exceptions import MalformedAnswer, ProviderCreditsExhausted, ProviderError
+from lead_mining.kept_answers import KeptAnswer
+from lead_mining.patience import Reconnect, patiently
 from lead_mining.progress import Progress
-from lead_mining.providers.base import Exclusions, Page, Provider, Query
+from lead_mining.providers.base import Exclusions, Provider, Query
 from lead_mining.runs import Run
+from lead_mining.settling import settle_by_answer
 from lead_mining.sources import Source
 from lead_mining.storing import store
 
 log = logging.getLogger(__name__)
-
-Reconnect = Callable[[], Connection]
-"""Opens a new session on the CRM database, in autocommit mode."""
-
-_KEEP_TRYING = 180.0  # seconds; a database that fails over is back by then
 
 
 @dataclass(frozen=True)
@@ -48,48 +46,59 @@ class Wave:
 
 @dataclass(frozen=True)
 class _Call:
-    """One call of a wave. `id`: None where nothing is charged; `positions`: of the companies that it brings."""
+    """One call of a wave. `id` and `asked_at`: None where nothing is charged; `first_position`: of its companies."""
 
     id: int | None
+    asked_at: datetime | None
     page_number: int
     asked: int
-    positions: Iterator[int]
+    first_position: int
 
 
 def make_calls(
     conn: Connection, run: Run, wave: Wave, exclude: Exclusions, so_far: Progress, reconnect: Reconnect | None
 ) -> None:
-    """Make the calls of a wave at once, and store what comes.
+    """Make the calls of a wave at once, and store what comes: first as it is, then what can be read of it.
 
     Of the errors, the first in the order of pages is raised when all else is stored; ProviderCreditsExhausted only
-    where there is no other.
+    where there is no other. Where the session ended meanwhile, the step's lock went with it: OperationalError is raised
+    when all is stored, and the step that is called again finds the pages.
     """
     query = run.mining_request.query()
 
-    def ask(call: _Call) -> Page | Exception:
+    def ask(call: _Call) -> object:
         try:
             return wave.source.provider.fetch(query, call.asked, wave.cursor, exclude)
         except Exception as error:  # raised below, when the other answers are stored
             return error
 
     errors: list[tuple[bool, int, Exception]] = []
+    came: list[tuple[_Call, object]] = []
     for call, answer in _answers(_write_down(conn, run, query, wave, so_far), ask):
-        try:
-            if isinstance(answer, Page):
-                _surely(conn, reconnect, partial(_bought, run=run, call=call, page=answer, wave=wave))
-            else:
-                if isinstance(answer, ProviderError):
-                    _surely(conn, reconnect, partial(_failed, call=call, error=answer))
+        with _noted(errors, call):
+            if isinstance(answer, Exception):
+                _failed(conn, reconnect, call, answer)
                 raise answer
-        except Exception as error:
-            errors.append((isinstance(error, ProviderCreditsExhausted), call.page_number, error))
+            _keep(conn, reconnect, run, call, wave, answer)
+            came.append((call, answer))
+    for call, answer in came:
+        with _noted(errors, call):
+            _store(conn, reconnect, run, call, wave, answer)
     if errors:
-        raise min(errors)[-1]
+        raise min(errors, key=lambda noted: noted[:2])[-1]
+    if conn.closed:
+        raise OperationalError("the session on the CRM's database ended; what was bought is stored: repeat the step")
 
 
-def _answers(
-    calls: Sequence[_Call], ask: Callable[[_Call], Page | Exception]
-) -> Iterator[tuple[_Call, Page | Exception]]:
+@contextmanager
+def _noted(errors: list[tuple[bool, int, Exception]], call: _Call) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        errors.append((isinstance(error, ProviderCreditsExhausted), call.page_number, error))
+
+
+def _answers(calls: Sequence[_Call], ask: Callable[[_Call], object]) -> Iterator[tuple[_Call, object]]:
     """Each call with what came of it, as it comes."""
     if len(calls) == 1:
         yield calls[0], ask(calls[0])
@@ -104,6 +113,7 @@ def _write_down(conn: Connection, run: Run, query: Query, wave: Wave, so_far: Pr
     provider, asks = wave.source.provider, wave.asks
     slots = range(1, len(asks) + 1)
     ids: list[int | None] = [None for _ in slots]
+    asked_at: datetime | None = None
     if provider.charges:
         asked_at, balance = provider_calls.clock(conn), known_balance(provider, fresh=False)
         with conn.transaction():
@@ -123,15 +133,9 @@ def _write_down(conn: Connection, run: Run, query: Query, wave: Wave, so_far: Pr
                 for slot, asked in zip(slots, asks, strict=True)
             ]
     return [
-        _Call(id_, so_far.last_page + slot, asked, _positions(so_far.last_position, asks, slot))
+        _Call(id_, asked_at, so_far.last_page + slot, asked, so_far.last_position + sum(asks[: slot - 1]) + 1)
         for id_, slot, asked in zip(ids, slots, asks, strict=True)
     ]
-
-
-def _positions(last: int, asks: Sequence[int], slot: int) -> Iterator[int]:
-    """Where the companies that a call brings stand, whichever answer comes first: in the order of the calls."""
-    first = last + sum(asks[: slot - 1]) + 1
-    return iter(range(first, first + asks[slot - 1]))
 
 
 def known_balance(provider: Provider, *, fresh: bool = True) -> int | None:
@@ -143,41 +147,54 @@ def known_balance(provider: Provider, *, fresh: bool = True) -> int | None:
         return None
 
 
-def _failed(conn: Connection, call: _Call, error: ProviderError) -> None:
-    if call.id is None:
+def _failed(conn: Connection, reconnect: Reconnect | None, call: _Call, error: Exception) -> None:
+    if (id_ := call.id) is None:
         return
-    if error.charge == "none":
-        provider_calls.not_charged(conn, call.id, error=str(error))
-    else:
-        provider_calls.mark_unknown(conn, call.id, str(error), pending=error.charge == "pending")
+    # What is no ProviderError is a fault of the provider's module, which may have asked before.
+    charge, why = (error.charge, str(error)) if isinstance(error, ProviderError) else ("pending", type(error).__name__)
+
+    def note(session: Connection) -> None:
+        if charge == "none":
+            provider_calls.not_charged(session, id_, error=why)
+        else:
+            provider_calls.mark_unknown(session, id_, why, pending=charge == "pending")
+
+    patiently(conn, reconnect, note)
 
 
-def _bought(conn: Connection, run: Run, call: _Call, page: Page, wave: Wave) -> None:
+def _keep(
+    conn: Connection,
+    reconnect: Reconnect | None,
+    run: Run,
+    call: _Call,
+    wave: Wave,
+    answer: object,
+) -> None:
+    """Raises MalformedAnswer where there is nothing to keep."""
+    if call.id is None or call.asked_at is None:
+        return
+    if answer is None:
+        nothing = MalformedAnswer(f"fetch of the provider {wave.source.conn_id!r} returned None and no Page: mend it")
+        _failed(conn, reconnect, call, nothing)
+        raise nothing
+    kept = KeptAnswer(call.first_position, wave.contacts_through, answers.keepable(answer))
+    kept_answers.keep(conn, reconnect, run, call.id, call.asked_at, kept)
+
+
+def _store(
+    conn: Connection,
+    reconnect: Reconnect | None,
+    run: Run,
+    call: _Call,
+    wave: Wave,
+    answer: object,
+) -> None:
+    first, through = call.first_position, wave.contacts_through
     if call.id is not None:
-        if not provider_calls.answered(conn, call.id, page.charged):
-            raise LedgerError(f"the answer to provider call {call.id} came after somebody had settled it as lost")
-        if page.charged and accounts.find(conn, run.credit_account).mirrored:
-            run_holds.pay_call(conn, run.credit_account, run.id, call.id, page.charged)
-    store(conn, run, call.page_number, call.asked, page, wave.source, call.positions, wave.contacts_through)
-
-
-def _surely(conn: Connection, reconnect: Reconnect | None, work: Callable[[Connection], None]) -> None:
-    """Do `work` in a transaction; where the database went away during the call, in a new session: it is paid for.
-
-    The step is not gone on with in that case, as its lock went with the session: the loss of it is raised, and the step
-    that is called again finds the page.
-    """
-    try:
-        with conn.transaction():
-            work(conn)
-    except OperationalError:
-        if reconnect is not None and conn.closed:
-            for attempt in Retrying(
-                retry=retry_if_exception_type(OperationalError),
-                stop=stop_after_delay(_KEEP_TRYING),
-                wait=wait_exponential(multiplier=0.1, max=5),
-                reraise=True,
-            ):
-                with attempt, reconnect() as fresh, fresh.transaction():
-                    work(fresh)
-        raise
+        read = partial(answers.checked, answer)
+        settle_by_answer(conn, reconnect, run, call.id, wave.source, first, through, read)
+        return
+    page = answers.checked(answer)
+    patiently(
+        conn, reconnect, lambda on: store(on, run, call.page_number, call.asked, page, wave.source, first, through)
+    )

@@ -167,6 +167,8 @@ GRANT UPDATE (checked, failed) ON lead_mining.quality_rule_result TO lead_mining
 GRANT INSERT (run_id, page_number, provider, asked, most, balance_before, pending_until, asked_at, slot) ON
     lead_mining.provider_call TO lead_mining;
 GRANT UPDATE (state, charged, pending_until, error, settled_by, ended_at) ON lead_mining.provider_call TO lead_mining;
+GRANT INSERT (call_id, run_id, first_position, contacts_through, answer), DELETE ON lead_mining.provider_answer TO
+    lead_mining;
 GRANT INSERT (provider, bucket), UPDATE (blocked_until, failures, open_until) ON lead_mining.provider_gate TO
     lead_mining;
 GRANT INSERT (provider, bucket, at), DELETE ON lead_mining.provider_slot TO lead_mining;
@@ -189,7 +191,7 @@ BEGIN
     END LOOP;
 END $$;
 GRANT UPDATE (removed_at) ON lead_mining.raw_page TO lead_mining_privacy;
-GRANT DELETE ON lead_mining.candidate_key TO lead_mining_privacy;
+GRANT DELETE ON lead_mining.candidate_key, lead_mining.provider_answer TO lead_mining_privacy;
 GRANT INSERT (subject_kind, subject_digest, requested_by, reference, certificate) ON lead_mining.erasure TO
     lead_mining_privacy;
 

@@ -839,6 +839,19 @@ WHERE t.relnamespace = 'lead_mining'::regnamespace AND t.relkind IN ('r', 'p')
        OR element.oid IN ('json'::regtype, 'jsonb'::regtype));
 $migration$);
 
+CALL pg_temp.apply_migration(16, '0016_kept_answers.sql', $migration$
+-- What a provider answered to a paid call, from when it came until its page is stored; for longer where it cannot be
+-- read. Alone: no foreign key, so that a lock on another table keeps no answer out.
+CREATE TABLE lead_mining.provider_answer (
+    call_id           bigint PRIMARY KEY,                  -- of lead_mining.provider_call
+    run_id            bigint NOT NULL,
+    first_position    integer NOT NULL,                    -- of the companies that it was asked for
+    contacts_through  integer,                             -- as raw_page has it
+    answer            jsonb NOT NULL,                      -- the page as the provider gave it, by field
+    kept_at           timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+$migration$);
+
 CALL pg_temp.apply_migration(18, '0018_prices.sql', $migration$
 -- A run keeps the prices that it was prepared with: its plan, hold, capture, refunds and the audit all go by these. All
 -- runs so far had 1 and 1. Columns with a constant default are added without a rewrite of the table.

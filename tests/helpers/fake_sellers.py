@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lead_mining.exceptions import ProviderCreditsExhausted
@@ -130,3 +130,26 @@ def person(name: str, at: str, **more: Any) -> JsonObject:
     """A CEO at a domain."""
     email = f"{name.lower().replace(' ', '.')}@{at}"
     return {"full_name": name, "email": email, "role": "CEO", "id": f"p-{name}"} | more
+
+
+class Breaker(Seller):
+    """Breaks the contract: what `fetch` returns goes through `spoil`, and each record goes through `read` before `parse`."""
+
+    page_size = 5
+
+    def __init__(self, name: str, companies: Sequence[JsonObject]) -> None:
+        super().__init__(name, companies)
+        self.spoil: Callable[[Any], Any] = as_it_is
+        self.read: Callable[[JsonObject], Any] = as_it_is
+
+    def fetch(self, query: Query, limit: int, cursor: str | None, exclude: Exclusions) -> Page:
+        spoilt: Page = self.spoil(super().fetch(query, limit, cursor, exclude))
+        return spoilt
+
+    def parse(self, record: JsonObject) -> Company:
+        read = self.read(record)
+        return super().parse(read) if isinstance(read, dict) else read
+
+
+def as_it_is(value: Any) -> Any:
+    return value

@@ -1,0 +1,81 @@
+"""Settling a paid call by its answer: the page is stored, the charge paid, and what cannot be read stays kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import psycopg
+from psycopg import Connection
+
+from lead_mining import answers, kept_answers, provider_calls
+from lead_mining.credits import accounts, run_holds
+from lead_mining.exceptions import LeadMiningError, LedgerError, UnreadableAnswer
+from lead_mining.patience import Reconnect, patiently
+from lead_mining.providers.base import Page
+from lead_mining.runs import Run
+from lead_mining.sources import Source
+from lead_mining.storing import store
+
+log = logging.getLogger(__name__)
+
+
+def settle_by_answer(
+    conn: Connection,
+    reconnect: Reconnect | None,
+    run: Run,
+    call_id: int,
+    source: Source,
+    first_position: int,
+    contacts_through: int | None,
+    page_of: Callable[[], Page],
+) -> None:
+    """Store what a call brought, and what it cost; nothing where somebody has done so already.
+
+    `page_of`: reads the answer, which is kept. Raises UnreadableAnswer where it
+    cannot be read: the answer stays kept, and the call `unknown`; LedgerError where somebody has settled it otherwise.
+    """
+
+    def work(session: Connection) -> None:
+        call = provider_calls.get(session, call_id)
+        if call.state == "answered":
+            return
+        if not provider_calls.answered(session, call_id, page.charged):
+            raise LedgerError(f"the answer to provider call {call_id} came after somebody had settled it as lost")
+        if page.charged and accounts.find(session, run.credit_account).mirrored:
+            run_holds.pay_call(session, run.credit_account, run.id, call_id, page.charged)
+        store(session, run, call.page_number, call.asked, page, source, first_position, contacts_through)
+        kept_answers.forget(session, call_id)
+
+    try:
+        page = page_of()
+        patiently(conn, reconnect, work)
+    except (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError, LedgerError):
+        raise
+    except Exception as error:
+        why = f"kept, and cannot be read: {error if isinstance(error, LeadMiningError) else type(error).__name__}"
+        patiently(conn, reconnect, partial(provider_calls.mark_unknown, call_id=call_id, error=why, pending=False))
+        cause = None if isinstance(error, psycopg.Error) else error  # whose texts repeat values
+        raise UnreadableAnswer(call_id, run.request_number, source.conn_id, why) from cause
+
+
+def settle_by_kept_answers(conn: Connection, run: Run, sources: Sequence[Source]) -> None:
+    """Store the answers to calls of the run that were kept and not stored: whoever bought them was stopped.
+
+    Raises UnreadableAnswer where one cannot be read yet; the others are stored.
+    """
+    unreadable: list[UnreadableAnswer] = []
+    for call in provider_calls.unsettled(conn, run.id):
+        source = next((source for source in sources if source.conn_id == call.provider), None)
+        kept = kept_answers.find(conn, run, call) if source else None
+        if source is None or kept is None:
+            continue
+        log.info("the answer to provider call %s was kept: it is read once more", call.id)
+        read = partial(answers.from_kept, kept.answer)
+        try:
+            settle_by_answer(conn, None, run, call.id, source, kept.first_position, kept.contacts_through, read)
+        except UnreadableAnswer as error:
+            unreadable.append(error)
+    if unreadable:
+        raise unreadable[0]
