@@ -57,10 +57,7 @@ def refunded(conn: Connection, run_id: int) -> int:
 
 
 def note_of(conn: Connection, run_key: str, candidate_id: int) -> str | None:
-    """HTML of the enrichment note of one of the run's leads; None where it has none.
-
-    Without the company's logo: to show it, a browser would ask a host that the provider names.
-    """
+    """HTML of the enrichment note of one of the run's leads; None where it has none."""
     row = conn.execute(
         "SELECT c.company, r.context->>'lead_type', r.request_number FROM lead_mining.candidate c"
         " JOIN lead_mining.run r ON r.id = c.run_id"
@@ -70,5 +67,4 @@ def note_of(conn: Connection, run_key: str, candidate_id: int) -> str | None:
     if row is None:
         return None
     company, lead_type, number = row
-    company = Company.model_validate(company).model_copy(update={"logo": None})
-    return render_note(company, lead_type=lead_type, request_number=number or "")
+    return render_note(Company.model_validate(company), lead_type=lead_type, request_number=number or "")

@@ -1,10 +1,11 @@
 """The enrichment note: what is known of a company and its contacts, as HTML for the CRM's chatter.
 
-Provider text is hostile. Jinja2 escapes all of it; links are made here and never taken over: `mailto:`, `tel:`,
-`https:` on four social networks, and http(s) addresses for the logo and the time zone. Control and bidirectional
-override characters are dropped and white space runs become one space. Longer texts are cut, ending in an ellipsis:
-the description at 2,000 characters, all others at 255; addresses over 2,000 are left out, and so are numbers that are
-not between 0 and 10**15. Lists show their first 100 items and say how many more there are.
+Provider text is hostile. Jinja2 escapes all of it; links are made here and never taken over: `mailto:`, `tel:`, and
+`https:` on four social networks and time.is. Nothing is loaded to show a note, so no logo: the reader's browser would
+ask any address that the provider names, as the reader, who is logged in to the CRM. Control and bidirectional override
+characters are dropped and white space runs become one space. Longer texts are cut, ending in an ellipsis: the
+description at 2,000 characters, all others at 255; numbers that are not between 0 and 10**15 are left out. Lists show
+their first 100 items and say how many more there are.
 
 The markup uses only tags, attributes and style properties that Odoo 17's sanitizer keeps. It sets no colours but of
 lines and links, so that it suits light and dark themes.
@@ -17,20 +18,20 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Literal, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from lead_mining.providers.base import Company, Contact
 
-_MAX_DESCRIPTION, _MAX_TEXT, _MAX_URL, _MAX_ITEMS, _MAX_NUMBER = 2_000, 255, 2_000, 100, 10**15
+_MAX_DESCRIPTION, _MAX_TEXT, _MAX_ITEMS, _MAX_NUMBER = 2_000, 255, 100, 10**15
 
 # C0 and C1 controls that are no white space, surrogates, non-characters, bidirectional embeddings and overrides.
 _DROPPED = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 _DIALLABLE = re.compile(r"\+?(?:[ ().\-/]*[0-9]){3,20}[ ().\-/]*")
 _EMAIL = re.compile(r"[^\s@…]+@[^\s@…]+")  # not one that was cut
-_URL_SAFE = "%/:?#[]@!$&'()*+,;=~"
+_TIME_ZONE = re.compile(r"https?://time\.is/([^?#]+)")
 _SOCIAL = {  # a handle holds the rest of the path, such as company/acme
     "Facebook": "https://www.facebook.com/",
     "LinkedIn": "https://www.linkedin.com/",
@@ -64,7 +65,6 @@ def render_note(company: Company, *, lead_type: Literal["lead", "opportunity"], 
         opening=f"{lead_type.capitalize()} created by lead mining request {_clean(request_number)}",
         name=_clean(company.name),
         description=_clean(company.description, _MAX_DESCRIPTION),
-        logo=_web_address(company.logo),
         social=_social(company),
         facts=[fact for fact in _facts(company) if fact.items],
         contacts=contacts[:_MAX_ITEMS],
@@ -96,7 +96,7 @@ def _facts(company: Company) -> Iterator[_Fact]:
     yield _Fact("Market cap", _items([_number(company.market_cap, "$")]))
     yield _Fact("Phone", _items(company.phones, link=_dialled), as_pills=True)
     yield _Fact("E-mail", _items(company.emails, link=_mail_address), as_pills=True)
-    yield _Fact("Time zone", _items([company.timezone], _spaced, lambda text: _web_address(company.timezone_url)))
+    yield _Fact("Time zone", _items([company.timezone], _spaced, lambda text: _clock(company.timezone_url)))
     yield _Fact("Technologies", _items(company.technologies, _technology), as_pills=True)
     yield _Fact("Twitter", _items([company.twitter_bio, _number(company.twitter_followers, after=" followers")]))
 
@@ -151,6 +151,12 @@ def _dialled(text: str) -> str | None:
     return "tel:" + re.sub(r"[^0-9+]", "", number)
 
 
+def _clock(url: str | None) -> str | None:
+    """The page of a time zone at time.is; of all other hosts None, as a link could lead to the CRM's own."""
+    page = _TIME_ZONE.fullmatch(_clean(url))
+    return "https://time.is/" + quote(page[1], safe="%/") if page else None
+
+
 def _mail_address(text: str) -> str | None:
     """Quoted, so that an address cannot bring its own subject, body or further recipients."""
     return "mailto:" + quote(text, safe="@+") if _EMAIL.fullmatch(text) else None
@@ -180,18 +186,3 @@ def _clean(text: str | None, longest: int = _MAX_TEXT) -> str:
     start = text[: 20 * longest]  # a hostile text of megabytes costs no more than this
     cleaned = " ".join(_DROPPED.sub("", start).split())
     return cleaned if len(cleaned) <= longest else cleaned[: longest - 1].rstrip() + "…"
-
-
-def _web_address(url: str | None) -> str | None:
-    """The address if it is one of http(s), with a host and no user; all else is None."""
-    if not url:
-        return None
-    cleaned = _clean(url, _MAX_URL + 1)
-    try:
-        parts = urlsplit(cleaned)
-        host = parts.hostname
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc or len(cleaned) > _MAX_URL:
-        return None
-    return quote(cleaned, safe=_URL_SAFE)

@@ -17,6 +17,7 @@ ROW = "(row)"
 CHANGED = "(row that was there before)"
 ORDER = "(order of ids)"
 OPENING = "body, opening line"
+PICTURES = "body, pictures"
 WIRE = "(call of the provider)"
 OUTCOME = "(outcome)"
 
@@ -102,16 +103,21 @@ class Comparison:
         return [self._difference(table, CHANGED, "one", before, after) for before, after in changed]
 
     def _read_notes(self, recorded: dict[str, Row], ours: dict[str, Row]) -> None:
-        """Of a note, compare the opening line, and what else it says."""
+        """Of a note, compare the opening line, the number of pictures, and what else it says."""
         for name in [name for name in recorded | ours if name.startswith(f"{NOTE} of lead ")]:
             company = self.recording.companies[int(name.removeprefix(f"{NOTE} of lead ")) - 1]
             odoo = recorded[name]["body"] if name in recorded else None
             if odoo is not None:
-                recorded[name] |= {OPENING: note_facts.opening_line(odoo), "body": []}
+                recorded[name] |= {
+                    OPENING: note_facts.opening_line(odoo),
+                    PICTURES: note_facts.pictures(odoo),
+                    "body": [],
+                }
             if name in ours:
                 body = ours[name]["body"]
                 ours[name] |= {
                     OPENING: note_facts.opening_line(body),
+                    PICTURES: note_facts.pictures(body),
                     "body": note_facts.body_problems(company, odoo, body),
                 }
 
