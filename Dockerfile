@@ -5,10 +5,11 @@ WORKDIR /opt/lead-mining
 USER root
 RUN install --directory --owner=airflow --group=0 . data_docs simulator # of volumes: they take the owner over
 USER airflow
-COPY --chown=airflow:0 pyproject.toml requirements.txt README.md ./
+COPY --chown=airflow:0 pyproject.toml README.md ./
 COPY --chown=airflow:0 include ./include
-# The lock file as constraints: the same versions as everywhere else, and only of what is needed here.
-RUN pip install --no-cache-dir --constraint requirements.txt --editable ".[celery,simulator,metrics]"
+# The same versions as everywhere else, held to their hashes, and only of what is needed here.
+RUN pip install --no-cache-dir --require-hashes --requirement include/requirements-image.txt \
+ && pip install --no-cache-dir --no-deps --no-build-isolation --editable .
 COPY --chown=airflow:0 dags ./dags
 COPY --chown=airflow:0 plugins ./plugins
 COPY --chown=airflow:0 include/local_stack/airflow_local_settings.py /opt/airflow/config/airflow_local_settings.py

@@ -76,7 +76,7 @@ fixes: setup ## let ruff mend what it can
 	@$(VENV) -m ruff check --fix
 	@$(VENV) -m ruff format
 
-lock: ## requirements.txt anew from pyproject.toml, for every platform
+lock: ## the lock files anew from pyproject.toml, for every platform, with hashes
 	@$(PYTHON) include/local_stack/bootstrap.py lock
 
 .env: ## secrets for docker compose, made at random; an existing file is kept

@@ -1,7 +1,7 @@
 """Make the virtual environment, or bring it up to date. Run by the system's Python: standard library only.
 
     python3 include/local_stack/bootstrap.py setup   # .venv with everything in requirements.txt, and the project itself
-    python3 include/local_stack/bootstrap.py lock    # requirements.txt, anew, from pyproject.toml
+    python3 include/local_stack/bootstrap.py lock    # the lock files, anew, from pyproject.toml
 
 It is written so that an older Python can read it, to be told that it is too old.
 """
@@ -23,6 +23,8 @@ VENV_PYTHON = str(VENV / "bin" / "python")
 STAMP = VENV / "installed-from"
 STEPS = ("virtual environment", "uv", "packages of requirements.txt, with byte-code (a minute or two)", "the project")
 UV = "uv>=0.9,<1"
+IMAGE_LOCK = "include/requirements-image.txt"  # what the Dockerfile installs
+IMAGE_EXTRAS = ("build", "celery", "simulator", "metrics")
 # pip's settings that say where packages come from, and uv's names for them.
 UV_NAME_OF_PIP_SETTING = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -112,9 +114,9 @@ def setup() -> None:
     install_uv()
     announce(3)
     settings = uv_environment()
-    run(*install, "-r", "requirements.txt", settings=settings)
+    run(*install, "--require-hashes", "-r", "requirements.txt", settings=settings)
     announce(4)
-    run(*install, "--no-deps", "--editable", ".", settings=settings)
+    run(*install, "--no-deps", "--no-build-isolation", "--editable", ".", settings=settings)  # built by what is locked
     STAMP.write_text(fingerprint())
     print(f"set-up done in {time.monotonic() - began:.0f} s", flush=True)
 
@@ -122,9 +124,16 @@ def setup() -> None:
 def lock() -> None:
     make_virtual_environment()
     install_uv()
+    settings = uv_environment()
     command = [VENV_PYTHON, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
-    command += ["--upgrade", "--extra", "local", "--extra", "dev", "--custom-compile-command", "make lock"]
-    run(*command, "pyproject.toml", "-o", "requirements.txt", settings=uv_environment())
+    command += ["--generate-hashes", "--custom-compile-command", "make lock", "pyproject.toml"]
+    run(*command, "--upgrade", *extras("local", "dev"), "-o", "requirements.txt", settings=settings)
+    versions = ["--constraint", "requirements.txt", *extras(*IMAGE_EXTRAS)]
+    run(*command, "--upgrade", *versions, "-o", IMAGE_LOCK, settings=settings)
+
+
+def extras(*names: str) -> "list[str]":
+    return [argument for name in names for argument in ("--extra", name)]
 
 
 def main() -> None:

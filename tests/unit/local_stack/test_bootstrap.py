@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,8 +77,22 @@ def test_bootstrap_needs_nothing_but_the_standard_library() -> None:
     assert "KeyError: 'nonsense'" in result.stderr  # it got as far as reading its argument
 
 
-def test_lock_file_names_no_host_and_no_folder() -> None:
-    lines = (bootstrap.PROJECT / "requirements.txt").read_text().splitlines()
+LOCKS = ("requirements.txt", bootstrap.IMAGE_LOCK)
 
-    assert [line for line in lines if "://" in line or line.startswith(("-", "/", "."))] == []
-    assert all("==" in line for line in lines if line and not line.lstrip().startswith("#"))
+
+def locked(name: str) -> dict[str, str]:
+    """Each requirement of a lock file, whole, by the package's name."""
+    text = re.sub(r"^ *#.*\n", "", (bootstrap.PROJECT / name).read_text(), flags=re.MULTILINE).replace("\\\n", "")
+    return {re.split("[=;@ ]", line)[0]: " ".join(line.split()) for line in text.splitlines()}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_files_name_no_host_and_no_folder_and_each_package_by_version_and_hash(name: str) -> None:
+    packages = locked(name)
+    assert len(packages) > 100
+    exact = re.compile(r"[a-z0-9._-]+==[^ ;]+( ; [^:]+?)?( --hash=sha256:[0-9a-f]{64})+")
+    assert [line for line in packages.values() if not exact.fullmatch(line)] == []
+
+
+def test_the_image_has_the_versions_that_are_tested() -> None:
+    assert locked(bootstrap.IMAGE_LOCK).items() <= locked("requirements.txt").items()

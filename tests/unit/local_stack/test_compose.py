@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from local_stack import dotenv
+from local_stack.bootstrap import IMAGE_LOCK
 from local_stack.environment import PROJECT
 from local_stack.postgres import ROOM
 from local_stack.stack import PROVIDER_POOL
@@ -163,10 +164,16 @@ def test_no_secret_is_in_the_file(name: str) -> None:
 
 
 def test_images_are_those_that_the_lock_file_was_made_for() -> None:
-    airflow = re.search(r"^apache-airflow==(.+)$", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
+    airflow = re.search(r"^apache-airflow==(\S+)", (PROJECT / IMAGE_LOCK).read_text(), re.MULTILINE)
     assert airflow
     assert f"FROM apache/airflow:{airflow[1]}-python3.11" in DOCKERFILE
-    assert re.search(r'--constraint requirements\.txt .*"\.\[celery,simulator,metrics\]"', DOCKERFILE)
+
+
+def test_the_image_installs_nothing_but_what_is_locked_by_its_hash() -> None:
+    installs = [line.split() for line in re.findall(r"pip install ([^\\\n]+)", DOCKERFILE)]
+    assert ["--require-hashes" in each or "--no-deps" in each for each in installs] == [True, True]
+    assert ["--no-build-isolation" in each for each in installs] == [False, True]
+    assert installs[0][-1] == IMAGE_LOCK
 
 
 def test_dockerfile_copies_what_exists_and_is_not_ignored() -> None:
