@@ -17,8 +17,10 @@ Reconnect = Callable[[], Connection]
 
 KEEP_TRYING = 900.0  # seconds; a database that fails over, or rewrites a table, is back by then
 
-# Short, so that what waits is done over and over, and holds no lock of its own for long.
-_LIMITS: LiteralString = "SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '60s', true)"
+LOCK_WAIT = "10s"
+"""Short, so that what waits holds no lock of its own for long: it is done over."""
+
+_LIMITS: LiteralString = "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', '60s', true)"
 
 
 def patiently(
@@ -57,5 +59,5 @@ def patiently(
                 if session.closed and reconnect is not None:
                     session = sessions.enter_context(reconnect())
                 with session.transaction():
-                    session.execute(_LIMITS)
+                    session.execute(_LIMITS, [LOCK_WAIT])
                     work(session)
