@@ -14,14 +14,23 @@ from lead_mining.request import MiningRequest, dag_params
 from lead_mining.runs import Run
 
 _SHOWN_ELSEWHERE = {"lead_number", "approval_threshold", "credit_account", "search_budget"}
-_NOT_SHOWN = {"notify"}  # people's addresses: the question goes through an XCom
+_NOT_SHOWN = {"notify"}  # people's addresses
+_LOGINS = {"salesperson", "acting_user"}  # these may be addresses, too
+_ELSEWHERE = "see the request's page in Browse / Lead mining"
 _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")  # all ASCII punctuation, as CommonMark lets it be escaped
 
 
 def question(run: Run, left: Sequence[Spendable]) -> str:
-    """Two tables. `left`: what the account and each monthly budget have beside what the run holds."""
+    """Two tables. `left`: what the account and each monthly budget have beside what the run holds.
+
+    It goes through an XCom, which Airflow keeps and every viewer reads, so nobody's log-in stands in it.
+    """
     request = run.mining_request
-    asked = [("Request", run.request_number or ""), ("Leads, at most", f"{run.lead_number:,}"), *asked_for(request)]
+    asked = [
+        ("Request", run.request_number or ""),
+        ("Leads, at most", f"{run.lead_number:,}"),
+        *asked_for(request, with_logins=False),
+    ]
     credits = [
         ("It can cost", str(run.cost_of(run.lead_number))),
         ("Approval is asked for above", f"{request.approval_threshold:,} credits"),
@@ -42,13 +51,14 @@ def _of(run: Run, limit: Spendable) -> str:
     return what[:1].upper() + what[1:].removesuffix(",")
 
 
-def asked_for(request: MiningRequest) -> Iterator[tuple[str, str]]:
+def asked_for(request: MiningRequest, *, with_logins: bool = True) -> Iterator[tuple[str, str]]:
     """Title and value of what was filled in, as the trigger form calls it."""
     always = {"search_type", "countries"} | ({"contact_number"} if request.search_type == "people" else set())
     for name, schema in dag_params().items():
         value = getattr(request, name)
         if name not in _SHOWN_ELSEWHERE | _NOT_SHOWN and (name in always or value != schema.get("default")):
-            yield schema["title"], _words(value, schema.get("values_display", {}))
+            hidden = name in _LOGINS and not with_logins
+            yield schema["title"], _ELSEWHERE if hidden else _words(value, schema.get("values_display", {}))
 
 
 def _words(value: Any, labels: dict[Any, str]) -> str:

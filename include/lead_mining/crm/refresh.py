@@ -78,7 +78,10 @@ def _gone(conn: Connection, context: CrmContext, crm_request: CrmRequest | None)
 
 
 def _looked_up_anew(conn: Connection, request: MiningRequest, context: CrmContext) -> tuple[CrmContext, list[str]]:
-    """The context with the people and the team that are left, and what follows from these; notices of the others."""
+    """The context with the people and the team that are left, and what follows from these; notices of the others.
+
+    Notices go through XComs, so they name nobody.
+    """
     notices = []
     acting = user_with_id(conn, context.acting_user_id)
     author: dict[str, Any] = {}
@@ -91,13 +94,11 @@ def _looked_up_anew(conn: Connection, request: MiningRequest, context: CrmContex
             "company_country_code": company_country_code(conn, acting.company_id),
         }
         notices.append(
-            f"the acting user {request.acting_user!r} was deleted in the CRM: the leads were loaded in the name of the"
-            " new user with this login"
+            "the acting user was deleted in the CRM: the leads were loaded in the name of the new user with that login"
         )
     salesperson = _active_user(conn, context.salesperson_id)
     if context.salesperson_id is not None and salesperson is None:
-        login = request.salesperson or request.acting_user
-        notices.append(f"the salesperson {login!r} is no longer active in the CRM: the leads were loaded without one")
+        notices.append("the salesperson is no longer active in the CRM: the leads were loaded without one")
     team = _team(conn, context.team_id)
     if context.team_id is not None and team is None:
         notices.append(
