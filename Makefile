@@ -57,7 +57,7 @@ BENCH ?= floor parse start load validate deduplicate extract many whole
 bench: setup ## how fast, each beside a reference in the same run: about half an hour; BENCH="load validate" runs some
 	@set -e; for each in $(BENCH); do echo "== $$each"; $(VENV) benchmarks/$$each.py; done
 
-faults: setup ## a run killed at every point, on each kind of CRM; the database server too: about two hours
+faults: setup ## a run killed at every point, on each kind of CRM; the database server too, and full or locked: about four hours
 	@LEAD_MINING_FAULTS=all $(VENV) -m pytest tests/integration/faults
 
 lint: setup ## style

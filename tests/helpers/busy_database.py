@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import LiteralString
 
 import psycopg
+from psycopg.errors import LockNotAvailable
 
 WRITTEN = ("provider_answer", "provider_call", "raw_page", "candidate", "rejection", "ledger_transaction", "run_step")
 """Tables that are written while leads are bought."""
@@ -92,7 +93,7 @@ class Trouble:
         self._thread = threading.Thread(target=self._run)
 
     def start(self) -> None:
-        """Returns when the trouble is there."""
+        """Returns when the trouble is there; or cannot be, as what it would lock is held by somebody."""
         self._thread.start()
         assert self._is_there.wait(20)
 
@@ -101,6 +102,9 @@ class Trouble:
             self._thread.join()
 
     def _run(self) -> None:
-        with self._trouble():
+        try:
+            with suppress(LockNotAvailable), self._trouble():
+                self._is_there.set()
+                time.sleep(self._seconds)
+        finally:
             self._is_there.set()
-            time.sleep(self._seconds)

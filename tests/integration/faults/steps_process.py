@@ -18,13 +18,14 @@ from typing import Any
 import psycopg
 import tqdm
 
-from lead_mining import judging, pipeline
+from lead_mining import judging, patience, pipeline
 from lead_mining.providers.base import Company, Contact
 from lead_mining.providers.odoo_iap import OdooIap
 from lead_mining.quality.checks import Checks
 from lead_mining.request import MiningRequest
 
 PAGE_SIZE = 2  # more than one page for few leads
+LOCK_WAIT = "100ms"
 ANSWER_WITHIN = 0.1  # seconds; the proxy hands a call on or does not: nothing is at work on it for minutes
 
 
@@ -35,6 +36,8 @@ def say(**line: Any) -> None:
 def run(place: int, order: dict[str, Any]) -> None:
     OdooIap.page_size = PAGE_SIZE
     OdooIap.answer_within = ANSWER_WITHIN
+    patience.LOCK_WAIT = LOCK_WAIT
+    os.environ["LEAD_MINING_KEPT_ANSWERS"] = f"{order['data_docs']}/kept_answers"
     for step in order["steps"]:
         try:
             with psycopg.connect(order["dsn"], autocommit=True, application_name=step) as conn:
