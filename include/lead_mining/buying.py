@@ -16,6 +16,7 @@ from typing import Literal
 from psycopg import Connection
 
 from lead_mining import provider_calls, runs
+from lead_mining.balance_watch import BalanceWatch, known_balance
 from lead_mining.credits import accounts, run_holds
 from lead_mining.exceptions import LedgerError, ProviderCreditsExhausted, ProviderOutcomeUnknown
 from lead_mining.patience import Reconnect
@@ -24,7 +25,7 @@ from lead_mining.provider_calls import Call
 from lead_mining.providers.base import Exclusions, Provider, Query
 from lead_mining.runs import Run
 from lead_mining.sources import Source
-from lead_mining.waves import Wave, known_balance, make_calls
+from lead_mining.waves import Wave, make_calls
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +46,24 @@ def buy(
 
     What was bought in part is bought whole, even if there are companies enough. `net_new`: how many of the companies
     bought so far would be loaded; asked when there would be enough if all were, and only where more can be paid. No
-    call of the run may be unsettled. Raises ProviderError of every kind; ProviderCreditsExhausted only where no page
-    was bought before.
+    call of the run may be unsettled. Raises ChargeDoubted, and ProviderError of every kind; ProviderCreditsExhausted
+    only where no page was bought before.
     """
+    watch = BalanceWatch(conn, run, source)
+    stopped = _buy(conn, run, source, exclude, net_new, reconnect, watch)
+    watch.after_calls()
+    return stopped
+
+
+def _buy(
+    conn: Connection,
+    run: Run,
+    source: Source,
+    exclude: Exclusions,
+    net_new: Callable[[], int],
+    reconnect: Reconnect | None,
+    watch: BalanceWatch,
+) -> str:
     query, provider = run.mining_request.query(), source.provider
     most = run.max_cost - provider_calls.lost_by_run(conn, run.id)
     wanted = run.lead_number  # companies, to have so many net-new ones
@@ -62,7 +78,7 @@ def buy(
             return ENOUGH if not missing else "the most it may cost is charged"
         wave = Wave(source, asks[:1] if so_far.unfinished else asks, cursor)
         try:
-            make_calls(conn, run, wave, exclude, so_far, reconnect)
+            make_calls(conn, run, wave, exclude, so_far, reconnect, watch)
         except ProviderCreditsExhausted:
             if progress(conn, run.id, so_far).pages:  # what is paid for is loaded
                 return NO_CREDITS_THERE

@@ -88,6 +88,10 @@ class ProviderOutcomeUnknown(LeadMiningError):
     """A paid call's answer is lost and the provider may have charged for it: a person decides before more is bought."""
 
 
+class ChargeDoubted(LeadMiningError):
+    """A provider charged more than a call could cost, or its balance shows another charge: a person looks first."""
+
+
 class CostNotApproved(LeadMiningError):
     """The cost is above `approval_threshold` and nobody approved it."""
 

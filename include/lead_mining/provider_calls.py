@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import LiteralString
 
 from psycopg import Connection
@@ -91,9 +91,12 @@ def intend(
     return int(row[0])
 
 
-def answered(conn: Connection, call_id: int, charged: int) -> bool:
-    """To be called in the transaction that stores the page. False: somebody has settled the call meanwhile."""
-    return _end(conn, call_id, "answered", charged)
+def answered(conn: Connection, call_id: int, charged: int, doubt: str | None = None) -> bool:
+    """To be called in the transaction that stores the page. False: somebody has settled the call meanwhile.
+
+    `doubt`: what is not right about what was charged.
+    """
+    return _end(conn, call_id, "answered", charged, error=doubt)
 
 
 def not_charged(conn: Connection, call_id: int, by: str | None = None, error: str | None = None) -> bool:
@@ -147,22 +150,37 @@ def get(conn: Connection, call_id: int) -> Call:
 
 
 def balance_if_not_charged(conn: Connection, calls: Sequence[Call]) -> tuple[int | None, list[int]]:
-    """What the provider's balance is now, if these calls, of one wave, cost nothing; None where that cannot be said.
-
-    Others of the wave, and calls that were written down later, have lowered it since. Those on which the provider may
-    have been at work at that moment, or that came later and are not settled, may or may not have: their ids. What it
-    did before is in the balance that it told then, settled or not.
-    """
+    """What the provider's balance is now, if these calls, of one wave, cost nothing; as `expected_balance` has it."""
     wave = calls[0]
+    without = [call.id for call in calls]
+    return expected_balance(conn, wave.provider, wave.asked_at, wave.balance_before, without)
+
+
+def expected_balance(
+    conn: Connection,
+    provider: str,
+    at: datetime,
+    balance: int | None,
+    without: Sequence[int] = (),
+    late: timedelta = timedelta(0),
+) -> tuple[int | None, list[int]]:
+    """What a balance that the provider told at a moment is now, by what calls cost; None where that cannot be said.
+
+    Calls that were written down later have lowered it since. Those on which the provider may have been at work at that
+    moment, or that came later and are not settled, may or may not have: their ids. What it did before is in the balance
+    that it told then, settled or not. `without`: calls that are left out; `late`: how old the balance may be.
+    """
     row = conn.execute(
         "SELECT coalesce(array_agg(id ORDER BY id) FILTER (WHERE charged IS DISTINCT FROM 0 AND CASE"
-        " WHEN asked_at >= %(at)s THEN charged IS NULL ELSE least(ended_at, pending_until) >= %(at)s END), '{}'),"
+        " WHEN asked_at >= %(at)s THEN charged IS NULL"
+        " ELSE least(ended_at, pending_until) >= %(at)s - %(late)s END), '{}'),"
         " coalesce(sum(charged) FILTER (WHERE asked_at >= %(at)s), 0)::bigint"
-        " FROM lead_mining.provider_call WHERE provider = %(provider)s AND id <> ALL(%(ids)s)",
-        {"at": wave.asked_at, "provider": wave.provider, "ids": [call.id for call in calls]},
+        " FROM lead_mining.provider_call WHERE provider = %(provider)s AND id <> ALL(%(ids)s)"
+        " AND (asked_at >= %(at)s OR pending_until >= %(at)s - %(late)s)",
+        {"at": at, "late": late, "provider": provider, "ids": list(without)},
     ).fetchone()
     unclear, since = row or ([], 0)
-    return None if unclear or wave.balance_before is None else wave.balance_before - since, unclear
+    return None if unclear or balance is None else balance - since, unclear
 
 
 def lost_by_run(conn: Connection, run_id: int) -> int:

@@ -9,7 +9,7 @@ from functools import partial
 import psycopg
 from psycopg import Connection
 
-from lead_mining import answers, kept_answers, provider_calls
+from lead_mining import answers, charge_doubts, kept_answers, provider_calls
 from lead_mining.credits import accounts, run_holds
 from lead_mining.exceptions import LeadMiningError, LedgerError, UnreadableAnswer
 from lead_mining.patience import Reconnect, patiently
@@ -33,7 +33,7 @@ def settle_by_answer(
 ) -> None:
     """Store what a call brought, and what it cost; nothing where somebody has done so already.
 
-    `page_of`: reads the answer, which is kept. Raises UnreadableAnswer where it
+    No more than the call's most is paid. `page_of`: reads the answer, which is kept. Raises UnreadableAnswer where it
     cannot be read: the answer stays kept, and the call `unknown`; LedgerError where somebody has settled it otherwise.
     """
 
@@ -41,10 +41,11 @@ def settle_by_answer(
         call = provider_calls.get(session, call_id)
         if call.state == "answered":
             return
-        if not provider_calls.answered(session, call_id, page.charged):
+        doubt = charge_doubts.compare_with_most(session, run, call.page_number, call.most, page.charged)
+        if not provider_calls.answered(session, call_id, page.charged, doubt):
             raise LedgerError(f"the answer to provider call {call_id} came after somebody had settled it as lost")
         if page.charged and accounts.find(session, run.credit_account).mirrored:
-            run_holds.pay_call(session, run.credit_account, run.id, call_id, page.charged)
+            run_holds.pay_call(session, run.credit_account, run.id, call_id, min(page.charged, call.most))
         store(session, run, call.page_number, call.asked, page, source, first_position, contacts_through)
         kept_answers.forget(session, call_id)
 

@@ -13,7 +13,8 @@ from typing import LiteralString, NamedTuple
 
 from psycopg import Connection
 
-from lead_mining import buying, judging, provider_calls
+from lead_mining import buying, charge_doubts, judging, provider_calls
+from lead_mining.balance_watch import BalanceWatch
 from lead_mining.exceptions import ProviderCreditsExhausted
 from lead_mining.patience import Reconnect
 from lead_mining.progress import progress
@@ -49,13 +50,17 @@ def mine(
 ) -> str:
     """Buy from the sources in their order, until there are enough net-new companies; why it ended.
 
-    A provider that cannot be reached is not left out: what comes after it may be dearer. Raises UnreadableAnswer and
-    ProviderOutcomeUnknown where the answer to an earlier call is kept and cannot be read, or is lost and may have been
-    charged, and ProviderError of every kind;
+    A provider that cannot be reached is not left out: what comes after it may be dearer. Nothing is bought where an
+    earlier charge is in doubt. Raises UnreadableAnswer and ProviderOutcomeUnknown where the answer to an earlier call
+    is kept and cannot be read, or is lost and may have been charged, ChargeDoubted, and ProviderError of every kind;
     ProviderCreditsExhausted only where no page was bought before, and no provider has credits.
     """
+    doubts = charge_doubts.of_run(conn, run.id)
     settle_by_kept_answers(conn, run, sources)
     buying.settle_by_balance(conn, run, sources)
+    if doubts:  # of which a person was told, who has had the run go on with what it has
+        return "a charge of the provider is in doubt"
+    charge_doubts.check(conn, run)
     stopped, exhausted = "", None
     for place, source in enumerate(sources):
         exclude = judging.Known(conn, run.id) if source.provider.excludes_known else Exclusions()
@@ -89,6 +94,7 @@ def _find_contacts(
     most = run.max_cost - provider_calls.lost_by_run(conn, run.id)
     known = judging.Known(conn)
     so_far = progress(conn, run.id, provider=source.conn_id, contacts=True)
+    watch = BalanceWatch(conn, run, source)
     while True:
         left = most - so_far.charged
         if so_far.unfinished and so_far.more:
@@ -102,7 +108,7 @@ def _find_contacts(
                 return
             wave = next_wave
         try:
-            make_calls(conn, run, wave, Exclusions(), so_far, reconnect)
+            make_calls(conn, run, wave, Exclusions(), so_far, reconnect, watch)
         except ProviderCreditsExhausted as error:
             log.warning("contacts are missing, as %r has no credits: %s", source.conn_id, error)
             return

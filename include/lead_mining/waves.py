@@ -7,7 +7,6 @@ another. Threads wait for the provider and for nothing else: the database is the
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -17,18 +16,17 @@ from functools import partial
 
 from psycopg import Connection, OperationalError
 
-from lead_mining import answers, kept_answers, provider_calls
+from lead_mining import answers, charge_doubts, kept_answers, provider_calls
+from lead_mining.balance_watch import BalanceWatch
 from lead_mining.exceptions import MalformedAnswer, ProviderCreditsExhausted, ProviderError
 from lead_mining.kept_answers import KeptAnswer
 from lead_mining.patience import Reconnect, patiently
 from lead_mining.progress import Progress
-from lead_mining.providers.base import Exclusions, Provider, Query
+from lead_mining.providers.base import Exclusions, Page, Query
 from lead_mining.runs import Run
 from lead_mining.settling import settle_by_answer
 from lead_mining.sources import Source
 from lead_mining.storing import store
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,23 +44,32 @@ class Wave:
 
 @dataclass(frozen=True)
 class _Call:
-    """One call of a wave. `id` and `asked_at`: None where nothing is charged; `first_position`: of its companies."""
+    """One call of a wave. `id` and `asked_at`: None where nothing is charged; `first_position`: of its companies;
+    `most`: credits that it can cost."""
 
     id: int | None
     asked_at: datetime | None
     page_number: int
     asked: int
+    most: int
     first_position: int
 
 
 def make_calls(
-    conn: Connection, run: Run, wave: Wave, exclude: Exclusions, so_far: Progress, reconnect: Reconnect | None
+    conn: Connection,
+    run: Run,
+    wave: Wave,
+    exclude: Exclusions,
+    so_far: Progress,
+    reconnect: Reconnect | None,
+    watch: BalanceWatch,
 ) -> None:
     """Make the calls of a wave at once, and store what comes: first as it is, then what can be read of it.
 
-    Of the errors, the first in the order of pages is raised when all else is stored; ProviderCreditsExhausted only
-    where there is no other. Where the session ended meanwhile, the step's lock went with it: OperationalError is raised
-    when all is stored, and the step that is called again finds the pages.
+    Raises ChargeDoubted where more was charged than could be. Of other errors, the first in the order of pages is
+    raised when all else is stored; ProviderCreditsExhausted only where there is no other. Where the session ended
+    meanwhile, the step's lock went with it: OperationalError is raised when all is stored, and the step that is called
+    again finds the pages.
     """
     query = run.mining_request.query()
 
@@ -74,7 +81,7 @@ def make_calls(
 
     errors: list[tuple[bool, int, Exception]] = []
     came: list[tuple[_Call, object]] = []
-    for call, answer in _answers(_write_down(conn, run, query, wave, so_far), ask):
+    for call, answer in _answers(_write_down(conn, run, query, wave, so_far, watch), ask):
         with _noted(errors, call):
             if isinstance(answer, Exception):
                 _failed(conn, reconnect, call, answer)
@@ -84,10 +91,17 @@ def make_calls(
     for call, answer in came:
         with _noted(errors, call):
             _store(conn, reconnect, run, call, wave, answer)
+    if not conn.closed and any(_is_too_dear(call, answer) for call, answer in came):
+        charge_doubts.check(conn, run)
     if errors:
         raise min(errors, key=lambda noted: noted[:2])[-1]
     if conn.closed:
         raise OperationalError("the session on the CRM's database ended; what was bought is stored: repeat the step")
+
+
+def _is_too_dear(call: _Call, answer: object) -> bool:
+    charged = answer.charged if isinstance(answer, Page) else None
+    return isinstance(charged, int) and charged > call.most
 
 
 @contextmanager
@@ -109,13 +123,16 @@ def _answers(calls: Sequence[_Call], ask: Callable[[_Call], object]) -> Iterator
             yield asked[done], done.result()
 
 
-def _write_down(conn: Connection, run: Run, query: Query, wave: Wave, so_far: Progress) -> list[_Call]:
+def _write_down(
+    conn: Connection, run: Run, query: Query, wave: Wave, so_far: Progress, watch: BalanceWatch
+) -> list[_Call]:
     provider, asks = wave.source.provider, wave.asks
     slots = range(1, len(asks) + 1)
     ids: list[int | None] = [None for _ in slots]
+    mosts = [provider.most(query, asked, wave.cursor) if provider.charges else 0 for asked in asks]
     asked_at: datetime | None = None
     if provider.charges:
-        asked_at, balance = provider_calls.clock(conn), known_balance(provider, fresh=False)
+        asked_at, balance = watch.before_calls()
         with conn.transaction():
             ids = [
                 provider_calls.intend(
@@ -123,28 +140,19 @@ def _write_down(conn: Connection, run: Run, query: Query, wave: Wave, so_far: Pr
                     run.id,
                     so_far.last_page + slot,
                     asked,
-                    provider.most(query, asked, wave.cursor),
+                    most,
                     asked_at=asked_at,
                     balance_before=balance,
                     answer_within=provider.answer_within + provider.gate.most_wait,
                     slot=slot,
                     provider=wave.source.conn_id,
                 )
-                for slot, asked in zip(slots, asks, strict=True)
+                for slot, asked, most in zip(slots, asks, mosts, strict=True)
             ]
     return [
-        _Call(id_, asked_at, so_far.last_page + slot, asked, so_far.last_position + sum(asks[: slot - 1]) + 1)
-        for id_, slot, asked in zip(ids, slots, asks, strict=True)
+        _Call(id_, asked_at, so_far.last_page + slot, asked, most, so_far.last_position + sum(asks[: slot - 1]) + 1)
+        for id_, slot, asked, most in zip(ids, slots, asks, mosts, strict=True)
     ]
-
-
-def known_balance(provider: Provider, *, fresh: bool = True) -> int | None:
-    """The provider's balance; None where it does not tell, or fails to. `fresh`: as it is at this moment."""
-    try:
-        return provider.balance(fresh)
-    except ProviderError as error:
-        log.warning("the provider's balance is not known: %s", error)
-        return None
 
 
 def _failed(conn: Connection, reconnect: Reconnect | None, call: _Call, error: Exception) -> None:
@@ -195,6 +203,9 @@ def _store(
         settle_by_answer(conn, reconnect, run, call.id, wave.source, first, through, read)
         return
     page = answers.checked(answer)
-    patiently(
-        conn, reconnect, lambda on: store(on, run, call.page_number, call.asked, page, wave.source, first, through)
-    )
+
+    def work(session: Connection) -> None:
+        store(session, run, call.page_number, call.asked, page, wave.source, first, through)
+        charge_doubts.compare_with_most(session, run, call.page_number, call.most, page.charged)
+
+    patiently(conn, reconnect, work)

@@ -85,7 +85,8 @@ examined (claim, "check", what, expected, found) AS (
            CASE WHEN kind = 'charge' OR call_id IS NOT NULL THEN 'yes' ELSE 'no' END
     FROM moved WHERE kind IN ('capture', 'charge') AND mirrored
     UNION ALL
-    SELECT 1, 'call_is_paid_as_charged', format('provider call %s', k.id), k.charged::text, coalesce(sum(m.credits), 0)::text
+    SELECT 1, 'call_is_paid_as_charged', format('provider call %s', k.id), 
+           CASE k.state WHEN 'answered' THEN least(k.charged, k.most) ELSE k.charged END::text, coalesce(sum(m.credits), 0)::text
     FROM lead_mining.provider_call k
     JOIN lead_mining.run r ON r.id = k.run_id
     JOIN lead_mining.credit_account a ON a.name = r.credit_account AND a.provider_conn_id IS NOT NULL
@@ -147,6 +148,9 @@ examined (claim, "check", what, expected, found) AS (
     SELECT 2, 'call_is_settled_within_7_days', format('provider call %s', id), 'settled',
            CASE WHEN state IN ('open', 'unknown') AND asked_at < now() - interval '7 days' THEN state ELSE 'settled' END
     FROM lead_mining.provider_call
+    UNION ALL
+    SELECT 2, 'for information: charge_is_in_doubt', format('page %s of run id %s', page_number, run_id), NULL, NULL
+    FROM lead_mining.charge_doubt
     UNION ALL
     SELECT 2, 'for information: answer_never_came', format('provider call %s', id), NULL, NULL
     FROM lead_mining.provider_call WHERE state = 'lost'

@@ -169,6 +169,7 @@ GRANT INSERT (run_id, page_number, provider, asked, most, balance_before, pendin
 GRANT UPDATE (state, charged, pending_until, error, settled_by, ended_at) ON lead_mining.provider_call TO lead_mining;
 GRANT INSERT (call_id, run_id, first_position, contacts_through, answer), DELETE ON lead_mining.provider_answer TO
     lead_mining;
+GRANT INSERT (run_id, page_number, kind, expected, found) ON lead_mining.charge_doubt TO lead_mining;
 GRANT INSERT (provider, bucket), UPDATE (blocked_until, failures, open_until) ON lead_mining.provider_gate TO
     lead_mining;
 GRANT INSERT (provider, bucket, at), DELETE ON lead_mining.provider_slot TO lead_mining;

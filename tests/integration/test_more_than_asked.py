@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from fake_sellers import Finder, Seller, company, person
 
 from lead_mining import pipeline
 from lead_mining.audit import audit
+from lead_mining.exceptions import ChargeDoubted
 from lead_mining.providers.base import Exclusions, Page, Query
 from lead_mining.sources import Source
 from lead_mining.summary import RejectionCount, summary
@@ -33,6 +35,8 @@ def mined(conn: psycopg.Connection, provider: Seller, docs: Path, **params: Any)
     run_id = pipeline.prepare_request(conn, "lead_mining/more", {"countries": ["DE"], "max_credits": 500} | params)[
         "run_id"
     ]
+    with suppress(ChargeDoubted):  # where all that came was charged, too
+        pipeline.extract(conn, run_id, provider)
     pipeline.extract(conn, run_id, provider)
     pipeline.validate(conn, run_id, docs)
     pipeline.deduplicate(conn, run_id)

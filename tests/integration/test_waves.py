@@ -137,7 +137,7 @@ def test_a_wave_is_written_down_with_one_balance_before_its_calls_are_made(
     monkeypatch.setattr(OdooIap, "fetch", look)
     assert buy(conn, run, provider) == "enough"
     assert [len(found) for found in seen] == [4] * 4, "all are written down before the first is made"
-    assert balances == [10_000]
+    assert balances == [10_000, 9_988], "and one after all"
     assert calls(conn) == [(n, n, "answered", 3, None) for n in (1, 2, 3, 4)]
     assert conn.execute("SELECT DISTINCT asked, most, balance_before FROM lead_mining.provider_call").fetchall() == [
         (3, 3, 10_000)
@@ -170,13 +170,13 @@ def test_candidates_stand_in_the_order_of_pages_whichever_answer_comes_first(
 def test_of_answers_that_are_too_long_only_what_was_asked_for_takes_a_place(
     conn: psycopg.Connection, run: Run, provider: OdooIap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lengths = {1: 5, 2: 3, 3: 2, 4: 4}
+    lengths = {1: 5, 2: 3, 3: 2, 4: 4, 5: 0}
     numbers = iter(lengths)
 
     def answer(_: OdooIap, query: Query, limit: int, cursor: str | None, exclude: Exclusions) -> Page:
         page = next(numbers)
         records = [{"company_data": {"clearbit_id": f"{page}-{n}"}} for n in range(lengths[page])]
-        return Page(records, records, len(records), "more")
+        return Page(records, records, min(len(records), limit), "more")
 
     monkeypatch.setattr(OdooIap, "fetch", answer)
     buy(conn, run, provider)
@@ -454,8 +454,8 @@ def test_a_page_costs_the_same_however_many_came_before(
     pages = [statements[first:last] for first, last in pairwise(marks)]
     assert len(pages) == 20
     assert pages[1] == pages[19], "the same statements"
-    assert len(pages[1]) <= 14
-    assert balances == list(range(21)), "one before each page"
+    assert len(pages[1]) <= 15
+    assert balances == list(range(22)), "one before each page, and after the last"
 
 
 def test_a_wave_asks_once_for_what_concerns_all_its_calls(
@@ -468,7 +468,7 @@ def test_a_wave_asks_once_for_what_concerns_all_its_calls(
     monkeypatch.setattr(OdooIap, "balance", lambda self, fresh: balances.append(1) or balance(self))
     with counted_statements(conn) as statements:
         assert buy(conn, run, provider) == "enough"
-    assert len(balances) == 5, "one a wave of four calls"
+    assert len(balances) == 5 + 1, "one a wave of four calls, and one after the last"
     assert statements.count("SELECT clock_timestamp()") == 5
     assert sum("seen_company" in s and "INSERT" in s for s in statements) == 5
     assert sum(s.startswith("COPY lead_mining.candidate") for s in statements) == 20
