@@ -24,7 +24,7 @@ STAMP = VENV / "installed-from"
 STEPS = ("virtual environment", "uv", "packages of requirements.txt, with byte-code (a minute or two)", "the project")
 UV = "uv>=0.9,<1"
 IMAGE_LOCK = "include/requirements-image.txt"  # what the Dockerfile installs
-IMAGE_EXTRAS = ("build", "celery", "simulator", "metrics")
+IMAGE_EXTRAS = ("build", "celery", "keycloak", "simulator", "metrics")
 # pip's settings that say where packages come from, and uv's names for them.
 UV_NAME_OF_PIP_SETTING = {
     "index-url": "UV_DEFAULT_INDEX",

@@ -32,6 +32,8 @@ from local_stack.postgres import PostgresServer, server_account
 from local_stack.supervision import Program, Supervisor
 
 POSTGRES, SIMULATOR = "postgres", "simulator"
+# What the simulator is started by: it gets none of the environment, where Airflow's secrets and connections are.
+NO_SECRETS = ["env", "-i", f"PATH={os.environ.get('PATH', os.defpath)}"]
 API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER = "api-server", "scheduler", "dag-processor", "triggerer"
 MINING = (POSTGRES, SIMULATOR, API_SERVER, SCHEDULER, DAG_PROCESSOR)
 ALL = (*MINING, TRIGGERER)
@@ -110,7 +112,8 @@ class Stack:
         def module(name: str, *arguments: str) -> Program:
             return Program(name, [sys.executable, "-m", *arguments])
 
-        simulator = ["--port", str(self.environment.ports.simulator), "--state", str(self.local / "simulator.sqlite")]
+        port, state = str(self.environment.ports.simulator), str(self.local / "simulator.sqlite")
+        simulator = ["--host", "127.0.0.1", "--port", port, "--state", state]
         postgres = Program(
             POSTGRES,
             self.postgres.command,
@@ -122,7 +125,7 @@ class Stack:
         )
         return [
             postgres,
-            module(SIMULATOR, "provider_simulator", "serve", "--host", "127.0.0.1", *simulator),
+            Program(SIMULATOR, [*NO_SECRETS, sys.executable, "-m", "provider_simulator", "serve", *simulator]),
             module(API_SERVER, "airflow", "api-server"),
             # Logs lie where the API server finds them; log servers of two stacks would want the same port.
             module(SCHEDULER, "airflow", "scheduler", "--skip-serve-logs"),

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
+from psycopg.conninfo import make_conninfo
 
 from local_stack import dotenv
 from local_stack.bootstrap import IMAGE_LOCK
 from local_stack.environment import PROJECT
-from local_stack.postgres import ROOM
+from local_stack.postgres import ROOM, client_binary
 from local_stack.stack import PROVIDER_POOL
 
 FILE = PROJECT / "docker-compose.yaml"
@@ -135,29 +139,78 @@ def test_volumes_and_configs_are_declared(name: str) -> None:
         assert config["source"] in COMPOSE["configs"]
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_memory_is_limited(name: str) -> None:
+    assert re.fullmatch(r"\d+[mg]", SERVICES[name]["mem_limit"])
+
+
+def test_the_trial_is_chosen_and_nothing_waits_for_it() -> None:
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == {"simulator"}
+    assert SERVICES["simulator"]["profiles"] == ["trial"]
+    assert set(SERVICES["simulator"]["environment"]) == {"PYTHONUNBUFFERED"}, "it gets no secrets"
+    assert not any("simulator" in service.get("depends_on", {}) for service in SERVICES.values())
+    chosen = "AIRFLOW_AUTH_MANAGER", "AIRFLOW_CONN_LEAD_MINING_CRM", "AIRFLOW_CONN_LEAD_MINING_PROVIDER"
+    assert "SimpleAuthManager" not in TEXT
+    assert all(f"${{{name}:?" in TEXT and re.search(rf"^# {name}=", EXAMPLE, re.MULTILINE) for name in chosen)
+    assert not any(re.search(rf"^{name}=", dotenv.filled(EXAMPLE), re.MULTILINE) for name in chosen)
+
+
+def test_metadata_results_and_crm_have_roles_that_cannot_read_one_another(postgres_server: str, tmp_path: Path) -> None:
+    """The file that the image runs when the volume is made, run by psql in a server of the test's own."""
+    roles = {"airflow": "METADATA_PASSWORD", "results": "RESULTS_PASSWORD", "crm": "TRIAL_CRM_PASSWORD"}
+    common = COMPOSE["x-airflow"]["environment"]
+    assert "//airflow:${METADATA_PASSWORD:" in common["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    assert "//results:${RESULTS_PASSWORD:" in common["AIRFLOW__CELERY__RESULT_BACKEND"]
+    assert "//crm:${TRIAL_CRM_PASSWORD}@postgres:5432/crm" in EXAMPLE
+    assert set(roles.values()) < SERVICES["postgres"]["environment"].keys()
+
+    script = tmp_path / "databases.sql"
+    script.write_text(COMPOSE["configs"]["create-databases"]["content"])
+    command = [client_binary("psql"), "-X", "-v", "ON_ERROR_STOP=1", "-d", postgres_server, "-f", script]
+    passwords = {variable: f"of {role}" for role, variable in roles.items()}
+    try:
+        subprocess.run(command, check=True, env=os.environ | passwords, capture_output=True)
+        for role in roles:
+            for database in roles:
+                dsn = make_conninfo(postgres_server, user=role, password=f"of {role}", dbname=database)
+                if role == database:
+                    psycopg.connect(dsn).close()
+                else:
+                    with pytest.raises(psycopg.OperationalError, match="permission denied"):
+                        psycopg.connect(dsn)
+    finally:
+        with psycopg.connect(postgres_server, autocommit=True) as conn:
+            for role in roles:
+                conn.execute(f"DROP DATABASE IF EXISTS {role}")
+                conn.execute(f"DROP ROLE IF EXISTS {role}")
+
+
 def test_ports_are_open_to_this_machine_alone() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert published == ["127.0.0.1:${AIRFLOW_PORT:-8080}:8080"]
 
 
 def test_secrets_come_from_the_environment_and_the_example_names_them_all() -> None:
-    required = set(re.findall(r"\$\{(\w+):\?", TEXT)) | {"PROVIDER_TOKEN"}
+    required = set(re.findall(r"\$\{(\w+):\?run make", TEXT)) | {"TRIAL_TOKEN"}
 
     assert required == set(re.findall(r"^(\w+)=$", EXAMPLE, re.MULTILINE))
 
 
 def test_every_setting_is_told_of_in_the_example() -> None:
     asked = set(re.findall(r"(?<!\$)\$\{?(\w+)", TEXT))  # $$ is a variable of the container's own shell
-    passed_on = {name for name, value in COMPOSE["x-airflow"]["environment"].items() if value is None}
+    environments = [service.get("environment", {}) for service in SERVICES.values()]
+    passed_on = {name for environment in environments for name, value in environment.items() if value is None}
 
     assert passed_on
-    assert asked | passed_on == set(re.findall(r"^(?:# )?([A-Z_]+)=", EXAMPLE, re.MULTILINE))
+    assert asked | passed_on | {"COMPOSE_PROFILES", "TRIAL_TOKEN"} == set(
+        re.findall(r"^(?:# )?([A-Z_]+)=", EXAMPLE, re.MULTILINE)
+    )
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_no_secret_is_in_the_file(name: str) -> None:
     for variable, value in SERVICES[name].get("environment", {}).items():
-        if re.search(r"KEY|SECRET|PASSWORD$|AUTH$|TOKEN", variable):
+        if value is not None and re.search(r"KEY|SECRET|PASSWORD$|AUTH$|TOKEN", variable):
             assert re.fullmatch(r"\$\{\w+:\?run make \.env\}", value), variable
         for password in re.findall(r"://[^/@\s]*?:([^@\s]+)@", str(value)):
             assert password.startswith("${"), variable

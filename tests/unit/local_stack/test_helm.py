@@ -29,9 +29,6 @@ NOT_TOLD = {
     "AIRFLOW__API__BASE_URL": "who installs it knows its address",
     "AIRFLOW__CELERY__BROKER_URL": "there is no Celery",
     "AIRFLOW__CELERY__RESULT_BACKEND": "there is no Celery",
-    "AIRFLOW__CORE__AUTH_MANAGER": "the chart's own keeps users in the database; SimpleAuthManager is for one machine",
-    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": "as above",
-    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "as above",
     "AIRFLOW__METRICS__STATSD_HOST": "the chart knows the name of its StatsD",
     "AIRFLOW__OPENLINEAGE__TRANSPORT": "who wants it adds it to `env`",
     "AIRFLOW_CONN_SLACK_API_DEFAULT": "who wants it adds it to `secret`",
@@ -70,7 +67,9 @@ def test_every_variable_of_compose_is_told_or_deliberately_not() -> None:
 
 
 def test_settings_have_the_values_that_compose_gives_them() -> None:
-    for env in VALUES["env"]:
+    manager, *others = VALUES["env"]
+    assert f"# AIRFLOW_AUTH_MANAGER={manager['value']}\n" in (PROJECT / ".env.example").read_text()
+    for env in others:
         assert AIRFLOW["environment"][env["name"]] == env["value"]
 
 

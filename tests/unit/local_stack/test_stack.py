@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -83,6 +84,13 @@ def test_services_with_other_connections_are_not_taken_for_ours(stack: Stack) ->
         same(stack, **{PROVIDER_VARIABLE: '{"conn_type": "lead_catalog"}'}).session(POSTGRES, SIMULATOR),
     ):
         pass
+
+
+def test_the_simulator_gets_none_of_airflows_secrets(stack: Stack) -> None:
+    with same(stack, AIRFLOW_CONN_PAYROLL="postgresql://u:secret@h/db").session(SIMULATOR):
+        state = str(stack.local / "simulator.sqlite")
+        (simulator,) = (p for p in psutil.process_iter(["cmdline"]) if state in (p.info["cmdline"] or ()))
+        assert simulator.environ().keys() <= {"PATH", "LC_CTYPE"}
 
 
 def test_clean_leaves_nothing(stack: Stack) -> None:
