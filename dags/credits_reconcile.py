@@ -12,6 +12,7 @@ answer) is.
 | `check_ledger` | works every balance out anew from what it follows from; fails with what disagrees | yes |
 | `compare_balances` | asks the provider of each mirrored account what it has; fails where ours differs | yes |
 | `list_unsettled_calls` | fails with the paid calls whose answer is lost, until a person has settled them | yes |
+| `list_doubted_charges` | fails with the charges of the last 7 days that cannot be right | yes |
 | `notify_low_credits` | tells by e-mail of accounts that are low or empty, once until they are topped up | yes |
 
 ## Triage notes
@@ -23,6 +24,9 @@ answer) is.
 - **`compare_balances` warns** that a provider could not tell: it was not asked again today. Clear the task to do so.
 - **`list_unsettled_calls` failed**: for each line look up in the provider's account whether the call was charged, and
   settle it with `credits_settle`. Then clear `extract` of its run.
+- **`list_doubted_charges` failed**: a provider charged more than a call could cost, or its balance fell by more than it
+  said. Its run bought nothing more, and no more than the call's most is paid. Ask the provider; on a mirrored account,
+  book what it took beyond that with `credits_charge`. After 7 days the line is gone.
 - **`notify_low_credits` failed**: the mail server refused or did not answer; the text says what it said. Mend the
   Airflow connection `smtp_default`, and clear the task: what could not be sent is still due. "idle-in-transaction
   timeout" says that the mail server took more than 30 seconds; its mail may come twice.
@@ -130,10 +134,28 @@ with DAG(
         fail_with("The answers to these paid calls are lost; their runs buy nothing until a person has decided", lines)
 
     @task
+    def list_doubted_charges(params: dict[str, Any]) -> None:
+        from lead_mining import reconciliation, runs
+        from lead_mining.migrations import check_migrated
+
+        with crm_session(params["crm_conn_id"]) as connection:
+            check_migrated(connection)
+            doubts = [(runs.get(connection, each.run_id), each) for each in reconciliation.doubted_charges(connection)]
+        lines = (f"{run.request_number or run.run_key}: {doubt}" for run, doubt in doubts)
+        fail_with("These charges cannot be right: look at the provider's account", lines)
+
+    @task
     def notify_low_credits(params: dict[str, Any]) -> int:
         from lead_mining import notifiers
 
         return notifiers.send_due_notices(params["crm_conn_id"])
 
-    for each in (release_expired_holds, check_ledger, compare_balances, list_unsettled_calls, notify_low_credits):
+    for each in (
+        release_expired_holds,
+        check_ledger,
+        compare_balances,
+        list_unsettled_calls,
+        list_doubted_charges,
+        notify_low_credits,
+    ):
         each()

@@ -272,7 +272,7 @@ def _tell_of_the_end(
 
 
 def _of_the_end(conn: Connection, run: Run, came_to: RunSummary, failed: list[str], link: str | None) -> Message:
-    from lead_mining import provider_calls
+    from lead_mining import charge_doubts, provider_calls
     from lead_mining.credits import run_holds
     from lead_mining.messages import Troubles, about_ended
     from lead_mining.quality.rules import rule_reasons
@@ -280,7 +280,8 @@ def _of_the_end(conn: Connection, run: Run, came_to: RunSummary, failed: list[st
     with conn.transaction():
         spendable = run_holds.spendable_for_run(conn, run.credit_account, run.id)
     unsettled, lost = provider_calls.unsettled(conn, run.id), provider_calls.lost_by_run(conn, run.id)
-    troubles = Troubles(failed, unsettled, lost, spendable)
+    doubts = [str(doubt) for doubt in charge_doubts.of_run(conn, run.id)]
+    troubles = Troubles(failed, unsettled, lost, spendable, doubts)
     return about_ended(run, came_to, troubles, {} if failed else rule_reasons(), link)
 
 

@@ -72,13 +72,14 @@ class Troubles:
     """What stands in the way of a run: the tasks that failed, and the state of its credits.
 
     `unsettled`: calls of the provider whose answer is lost. `lost`: credits that it took for answers that never came.
-    `spendable`: what the run could pay now.
+    `spendable`: what the run could pay now. `doubts`: what is not right about what it charged.
     """
 
     failed: Collection[str]
     unsettled: Sequence[Call]
     lost: int
     spendable: Spendable
+    doubts: Sequence[str] = ()
 
 
 def about_ended(
@@ -184,7 +185,12 @@ def _of_failure(run: Run, came_to: RunSummary, troubles: Troubles) -> Iterator[s
         )
     if troubles.lost:
         yield f"{many(troubles.lost, 'credit')} went to the provider for answers that never came."
-    if not troubles.unsettled and not troubles.lost:
+    for doubt in troubles.doubts:
+        yield (
+            f"A charge is in doubt: {doubt}. Nothing more is bought. What to do: whoever looks after the credits looks"
+            f" at the provider's account; then the task {task} is cleared, and what came is loaded."
+        )
+    if not troubles.unsettled and not troubles.lost and not troubles.doubts:
         yield f"No credits are lost: what was set aside is given back, and what was bought is kept; {_left(came_to)}."
     needed = run.max_cost - came_to.credits_spent
     if needed > troubles.spendable.credits:
@@ -194,7 +200,7 @@ def _of_failure(run: Run, came_to: RunSummary, troubles: Troubles) -> Iterator[s
             " What to do: whoever buys credits books them with the DAG credits_top_up, or a budget is raised; then the"
             f" task {task} is cleared. Or start it again for fewer leads."
         )
-    elif not troubles.unsettled:
+    elif not troubles.unsettled and not troubles.doubts:
         yield (
             f"What to do: whoever looks after Airflow finds in the log of the task {task} what is wrong and what mends"
             " it, and then clears the task: the run goes on where it stopped, and buys nothing twice."

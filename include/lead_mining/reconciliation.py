@@ -1,13 +1,15 @@
-"""What is looked at every day so that no credit goes astray: expired holds, mirrored balances, unsettled calls."""
+"""What is looked at every day so that no credit goes astray: expired holds, mirrored balances, lost answers, doubts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from psycopg import Connection
 
-from lead_mining import provider_calls
+from lead_mining import charge_doubts, provider_calls
+from lead_mining.charge_doubts import Doubt
 from lead_mining.counting import many
 from lead_mining.credits import accounts, ledger
 from lead_mining.exceptions import LeadMiningError
@@ -90,6 +92,11 @@ def _compare(conn: Connection, account: str, conn_id: str, provider_of: Callable
     if reported is not None and (expected() != before or any(call.pending for call in calls)):
         reported, why = None, "a call is on its way, and may be charged already; compare again when it has ended"
     return Comparison(account, before, reported, len(calls), why)
+
+
+def doubted_charges(conn: Connection) -> list[Doubt]:
+    """Charges of the last seven days that were in doubt, oldest first."""
+    return charge_doubts.since(conn, provider_calls.clock(conn) - timedelta(days=7))
 
 
 def unsettled_calls(conn: Connection) -> list[Call]:

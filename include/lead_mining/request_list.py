@@ -72,6 +72,7 @@ class MinedRequest:
     given_back: int = 0
     short_of_credits: bool = False
     answer_lost: bool = False
+    charge_doubted: bool = False
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -122,6 +123,8 @@ class MinedRequest:
             return "but all its leads are loaded"
         if self.answer_lost:
             return "the answer to a paid call is lost"
+        if self.charge_doubted and "extract" not in self.steps:
+            return "a charge of the provider is in doubt"
         if self.short_of_credits:
             return "not enough credits"
         return "before it was numbered" if self.id is None else f"while {_DOING[self._next_step or 'load_leads']}"
@@ -198,7 +201,9 @@ SELECT r.run_key, r.request, r.created_at, r.id, r.request_number, r.saved_searc
        r.needs_approval AND r.approved_by IS NULL AND NOT coalesce(s.steps ? 'extract', false) AS waits_for_approval,
        coalesce(q.state = 'error' AND q.error_type = 'credits', false) AS short_of_credits,
        EXISTS (SELECT FROM lead_mining.provider_call k WHERE k.run_id = r.id AND k.state IN ('open', 'unknown'))
-       AS answer_lost, coalesce(s.steps, '{{}}') AS steps
+       AS answer_lost,
+       EXISTS (SELECT FROM lead_mining.charge_doubt d WHERE d.run_id = r.id) AS charge_doubted,
+       coalesce(s.steps, '{{}}') AS steps
 FROM found r
 LEFT JOIN lead_mining.run first ON first.id = r.retry_of
 LEFT JOIN public.crm_iap_lead_mining_request q

@@ -8,7 +8,7 @@ from typing import LiteralString
 
 from psycopg import Connection
 
-from lead_mining import runs
+from lead_mining import charge_doubts, runs
 from lead_mining.counting import many
 from lead_mining.credits import ledger, run_holds
 
@@ -67,8 +67,8 @@ class RunSummary:
     stopped: str | None
     data_docs: str | None
     notices: tuple[str, ...]
-    """What the CRM would do with new leads and loading does not (`lead_mining.crm.preflight`); what a provider does
-    only roughly."""
+    """Charges in doubt; what the CRM would do with new leads and loading does not (`lead_mining.crm.preflight`); what a
+    provider does only roughly."""
     would_find_people: int | None = None
     preview_costs: int | None = None
     """Credits that a preview would have cost: so there was none."""
@@ -196,6 +196,7 @@ def summary(conn: Connection, run_key: str) -> RunSummary | None:
         notices=tuple(
             dict.fromkeys(
                 [
+                    *map(str, charge_doubts.of_run(conn, run.id)),
                     *filter(None, [run.mining_request.privacy_notice, _nothing_new(conn, run)]),
                     *run.crm_context.notices,
                     *done.get("prepare_request", {}).get("notices", ()),

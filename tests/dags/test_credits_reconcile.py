@@ -18,13 +18,16 @@ from credit_dags import call, function, load, run_in_airflow, validated
 from mined_runs import lose_call, make_run
 
 import lead_mining
-from lead_mining import notifiers
+from lead_mining import charge_doubts, notifiers
 from lead_mining.credits import accounts, ledger
 from lead_mining.credits.accounts import Account
 from lead_mining.credits.ledger import Balance
 from lead_mining.exceptions import ProviderUnavailable
 
-TASKS = ["release_expired_holds", "check_ledger", "compare_balances", "list_unsettled_calls", "notify_low_credits"]
+TASKS = [
+    *("release_expired_holds", "check_ledger", "compare_balances", "list_unsettled_calls"),
+    *("list_doubted_charges", "notify_low_credits"),
+]
 
 
 @pytest.fixture
@@ -165,6 +168,22 @@ def test_lost_calls_are_listed_with_how_to_settle_them(dag: DAG, conn: psycopg.C
         }
 
 
+# -- list_doubted_charges
+
+
+def test_charges_in_doubt_are_listed_for_a_week(dag: DAG, conn: psycopg.Connection) -> None:
+    assert call(dag, "list_doubted_charges", {}) is None
+    run_id = make_run(conn, number="LMR041")
+    charge_doubts.write_down(conn, run_id, "most", 5, 1_000_000, page=1)
+    with pytest.raises(AirflowFailException) as failed:
+        call(dag, "list_doubted_charges", {})
+    assert str(failed.value).splitlines()[1:] == [
+        "  - LMR041: the provider charged 1,000,000 credits for page 1, which could cost 5"
+    ]
+    conn.execute("UPDATE lead_mining.charge_doubt SET noticed_at = now() - interval '8 days'")
+    assert call(dag, "list_doubted_charges", {}) is None
+
+
 # -- notify_low_credits
 
 
@@ -196,5 +215,6 @@ def test_a_finding_fails_its_task_alone_and_at_once(
         "check_ledger": ["success", None],
         "compare_balances": ["success", 1],  # there is no such connection: a warning
         "list_unsettled_calls": ["failed", None],
+        "list_doubted_charges": ["success", None],
         "notify_low_credits": ["success", 0],
     }

@@ -10,12 +10,13 @@ import pytest
 from fake_sellers import Seller, company
 from mined_runs import lose_call, make_run
 
-from lead_mining import balance_watch, charge_doubts, pipeline
+from lead_mining import balance_watch, pipeline, reconciliation, request_list
 from lead_mining.audit import audit
 from lead_mining.credits import accounts, ledger
 from lead_mining.credits.accounts import Account
 from lead_mining.exceptions import ChargeDoubted
 from lead_mining.providers.base import Exclusions, Page, Query
+from lead_mining.summary import summary
 
 pytestmark = pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
 NAMES = ("Aalborg", "Bergen", "Coimbra", "Dresden", "Evora", "Fulda")
@@ -73,7 +74,12 @@ def test_buying_stops_with_an_error_and_once_a_person_has_looked_what_came_is_lo
     assert (loaded["leads"], loaded["captured"]) == (2, 2)
     assert ledger.balance(conn, "default").available == 998
     assert conn.execute("SELECT state, charged FROM lead_mining.provider_call").fetchall() == [("answered", says)]
-    assert [said in str(doubt) for doubt in charge_doubts.of_run(conn, run_id)] == [True]
+    told, listed = summary(conn, "lead_mining/doubted"), request_list.find(conn, "lead_mining/doubted")
+    assert told
+    assert said in told.notices[0]
+    assert listed
+    assert listed.charge_doubted
+    assert [said in str(doubt) for doubt in reconciliation.doubted_charges(conn)] == [True]
     assert audit(conn) == []
 
 

@@ -31,7 +31,7 @@ CONTEXT: dict[str, Any] = dict.fromkeys(CrmContext.model_fields, None) | {
     "note_subtype_id": 2,
     **dict.fromkeys(LISTS, ()),
 }
-CALL = Call(7, 1, 1, "p", 10, 12, None, "unknown", False, datetime.now(UTC), None, datetime.now(UTC), None, None)
+CALL = Call(7, 1, 1, "p", 10, 12, None, "unknown", False, datetime.now(UTC), None, datetime.now(UTC), None, None, 1)
 
 
 def run(**changes: Any) -> Run:
@@ -219,6 +219,10 @@ def test_where_an_answer_is_lost_nobody_claims_that_no_credits_are() -> None:
     text = " ".join(told(run(), came_to(loaded=0, credits_spent=0), failed("extract", unsettled=[CALL])).lines)
     assert "it may have charged up to 12 credits for it" in text
     assert "decides with the DAG credits_settle, call 7; then the task extract is cleared" in text
+    assert "No credits are lost" not in text
+    doubt = "the provider charged 9 credits for page 1, which could cost 5"
+    text = " ".join(told(run(), came_to(), failed("extract", doubts=[doubt])).lines)
+    assert f"A charge is in doubt: {doubt}. Nothing more is bought." in text
     assert "No credits are lost" not in text
     text = " ".join(told(run(), came_to(), failed("load_leads", lost=1)).lines)
     assert "1 credit went to the provider for answers that never came." in text

@@ -42,6 +42,8 @@ def request(upto: str | None = None, **more: Any) -> MinedRequest:
         ("write_enrichment_notes", {}, "running", "running", "running: finishing"),
         (None, {"short_of_credits": True}, "failed", "failed", "failed: not enough credits"),
         ("prepare_request", {"answer_lost": True}, "failed", "failed", "failed: the answer to a paid call is lost"),
+        ("prepare_request", {"charge_doubted": True}, "failed", "failed", "failed: a charge of the provider is in doubt"),
+        ("extract", {"charge_doubted": True}, "failed", "failed", "failed: while checking quality"),
         ("extract", {}, "failed", "failed", "failed: while checking quality"),
         ("write_enrichment_notes", {}, "failed", "failed", "failed: but all its leads are loaded"),
         ("write_enrichment_notes", {}, "success", "done", "done: 9 leads"),

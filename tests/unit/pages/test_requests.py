@@ -215,6 +215,7 @@ def test_leads_lead_into_the_crm_where_it_has_pages() -> None:
         (State("waiting", ""), REQUEST, RUN, "It can cost up to 12 credits: approve or reject it"),
         (State("failed", ""), replace(REQUEST, short_of_credits=True), replace(RUN, loaded=0), "12 credits are needed and 1 left"),
         (State("failed", ""), replace(REQUEST, answer_lost=True), RUN, "credits_settle"),
+        (State("failed", ""), replace(REQUEST, charge_doubted=True, steps={}), RUN, "The provider's charge is in doubt"),
         (State("failed", ""), REQUEST, RUN, "what was bought is not bought again"),
         (DONE, replace(REQUEST, dry_run=True), RUN, "Nothing was charged or loaded"),
         (State("nothing", ""), replace(REQUEST, steps={}), replace(RUN, loaded=0), "Ask more widely"),
