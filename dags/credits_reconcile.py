@@ -11,7 +11,7 @@ answer) is.
 | `release_expired_holds` | gives back what runs held for 4,320 hours and did not use, as Odoo's IAP does | yes |
 | `check_ledger` | works every balance out anew from what it follows from; fails with what disagrees | yes |
 | `compare_balances` | asks the provider of each mirrored account what it has; fails where ours differs | yes |
-| `list_unsettled_calls` | fails with the paid calls whose answer is lost, until a person has settled them | yes |
+| `list_unsettled_calls` | stores answers that were kept; fails with those that are lost or cannot be read | yes |
 | `list_doubted_charges` | fails with the charges of the last 7 days that cannot be right | yes |
 | `notify_low_credits` | tells by e-mail of accounts that are low or empty, once until they are topped up | yes |
 
@@ -23,7 +23,8 @@ answer) is.
   `credits_top_up`; credits that went there, with `credits_charge`; what a lost call cost, with `credits_settle`.
 - **`compare_balances` warns** that a provider could not tell: it was not asked again today. Clear the task to do so.
 - **`list_unsettled_calls` failed**: for each line look up in the provider's account whether the call was charged, and
-  settle it with `credits_settle`. Then clear `extract` of its run.
+  settle it with `credits_settle`. Then clear `extract` of its run. Where the line says that the answer is kept, it
+  came, and the provider's module cannot read it: mend that, and nothing has to be settled.
 - **`list_doubted_charges` failed**: a provider charged more than a call could cost, or its balance fell by more than it
   said. Its run bought nothing more, and no more than the call's most is paid. Ask the provider; on a mirrored account,
   book what it took beyond that with `credits_charge`. After 7 days the line is gone.
@@ -65,9 +66,14 @@ def how_to_settle(connection: psycopg.Connection, call: Call) -> str:
     from lead_mining import runs
 
     run = runs.get(connection, call.run_id)
+    kept = (
+        f" (its answer is {call.error}: mend the provider {call.provider!r} and clear extract of its run instead)"
+        if call.kept
+        else ""
+    )
     return (
         f"call {call.id} of {run.request_number or run.run_key}, page {call.page_number}, at most {call.most} credits,"
-        f" {call.asked_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: settle it with credits_settle, call {call.id}"
+        f" {call.asked_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: settle it with credits_settle, call {call.id}{kept}"
     )
 
 
@@ -130,6 +136,7 @@ with DAG(
 
         with crm_session(params["crm_conn_id"]) as connection:
             check_migrated(connection)
+            reconciliation.read_kept_answers(connection, provider_for)
             lines = [how_to_settle(connection, call) for call in reconciliation.unsettled_calls(connection)]
         fail_with("The answers to these paid calls are lost; their runs buy nothing until a person has decided", lines)
 

@@ -21,6 +21,8 @@ A difference with a provider that no call explains is booked with `credits_charg
   cleared. What it was settled as stands there, and is never changed.
 - **"the provider may still be at work on call n"**: it may yet take credits. Clear the task after the time
   that is named.
+- **"answered"** in the log, though you said *lost*: its answer was kept, and could be read but for what it cost. It is
+  stored now, for the credits that you named.
 - **Settled wrongly**: the call stays as it is. On a mirrored account, book what is missing with `credits_charge`, or
   what is too much with `credits_top_up`; `credits_reconcile` says how much that is.
 """
@@ -34,7 +36,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 
 from lead_mining.form_fields import CRM_CONNECTION
-from lead_mining.hooks import crm_session
+from lead_mining.hooks import crm_session, provider_for
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +101,8 @@ with DAG(
         with crm_session(params["crm_conn_id"]) as connection:
             check_migrated(connection)
             charged = credits_taken(outcome, params["charged"])
-            buying.settle_call(connection, call_id, outcome, charged, by=by)
-        log.info("call %s: %s, %s credits, says %s. Clear extract of its run to go on.", call_id, outcome, charged, by)
-        return {"call": call_id, "outcome": outcome, "charged": charged}
+            became = buying.settle_call(connection, call_id, outcome, charged, by, provider_for)
+        log.info("call %s: %s, %s credits, says %s. Clear extract of its run to go on.", call_id, became, charged, by)
+        return {"call": call_id, "outcome": became, "charged": charged}
 
     settle_call()

@@ -1,6 +1,7 @@
 """# Keep personal data no longer than needed, every day
 
-Removes what is older than `days`, and of no use any more: the bodies of raw pages, the values and records of
+Removes what is older than `days`, and of no use any more: the bodies of raw pages, answers of providers that are kept
+as they could not be read, the values and records of
 rejections, and of companies that were rejected all but their id and domain, by which they are still recognised. Leads
 in the CRM, and candidates that became leads, are not touched: for a person, there is `privacy_erase`. What lead mining
 has noted of records that the CRM has deleted since is forgotten.
@@ -55,12 +56,13 @@ with DAG(
 
     @task
     def remove_old_data(params: dict[str, Any]) -> dict[str, int]:
-        from lead_mining import runs
+        from lead_mining import kept_answers, runs
         from lead_mining.matching import crm_index
         from lead_mining.privacy import retention
 
         with privacy_session(params["crm_conn_id"]) as connection:
             removed = asdict(retention.apply(connection, params["days"]))
+            removed["answers"] += kept_answers.remove_old_files(params["days"])
             with runs.indexing_alone(connection):
                 removed["gone_from_the_crm"] = crm_index.forget_gone(connection)
         log.info("%s", removed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -28,15 +28,24 @@ def keepable(answer: object) -> JsonObject:
     return {"raw": as_json(answer)}
 
 
-def from_kept(kept: JsonObject, charged: int | None = None) -> Page:
-    """The page of an answer that was kept. `charged`: what it cost, where somebody knows better than the answer.
+def from_kept(kept: JsonObject, page_of: Callable[[Any], Page | None], charged: int | None = None) -> Page:
+    """The page of an answer that was kept: as `fetch` gave it or, where that is none, as `page_of` reads its `raw` now.
 
-    Raises MalformedAnswer where it is no page.
+    `charged`: what it cost, where a person knows better than the answer. Raises MalformedAnswer where it is no page.
     """
-    if set(kept) != set(_FIELDS):
-        raise MalformedAnswer("fetch returned no Page")
-    page = Page(**kept)
-    return checked(page if charged is None else replace(page, charged=charged))
+    try:
+        if set(kept) != set(_FIELDS):
+            raise MalformedAnswer("fetch returned no Page")
+        return checked(_costing(Page(**kept), charged))
+    except MalformedAnswer:
+        page = page_of(kept["raw"])
+        if page is None:
+            raise
+        return checked(_costing(page, charged))
+
+
+def _costing(page: Page, charged: int | None) -> Page:
+    return page if charged is None else replace(page, charged=charged)
 
 
 def checked(answer: object) -> Page:

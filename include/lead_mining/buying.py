@@ -10,6 +10,7 @@ import logging
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC
 from typing import Literal
 
@@ -18,12 +19,19 @@ from psycopg import Connection
 from lead_mining import provider_calls, runs
 from lead_mining.balance_watch import BalanceWatch, known_balance
 from lead_mining.credits import accounts, run_holds
-from lead_mining.exceptions import LedgerError, ProviderCreditsExhausted, ProviderOutcomeUnknown
+from lead_mining.exceptions import (
+    InvalidRequest,
+    LedgerError,
+    ProviderCreditsExhausted,
+    ProviderOutcomeUnknown,
+    UnreadableAnswer,
+)
 from lead_mining.patience import Reconnect
 from lead_mining.progress import progress
 from lead_mining.provider_calls import Call
 from lead_mining.providers.base import Exclusions, Provider, Query
 from lead_mining.runs import Run
+from lead_mining.settling import settle_by_kept_answer
 from lead_mining.sources import Source
 from lead_mining.waves import Wave, make_calls
 
@@ -145,17 +153,30 @@ def _to_settle(
     )
 
 
-def settle_call(conn: Connection, call_id: int, outcome: Literal["not_charged", "lost"], charged: int, by: str) -> None:
+def settle_call(
+    conn: Connection,
+    call_id: int,
+    outcome: Literal["not_charged", "lost"],
+    charged: int,
+    by: str,
+    provider_of: Callable[[str], Provider] | None = None,
+) -> str:
     """A person's decision on a call whose answer is lost: the provider took nothing, or it took `charged` credits.
 
     On a mirrored account what it took is spent. Its run can go on then. The same decision of the same person again
-    changes nothing. Raises LedgerError where there is no such call, it is settled otherwise, it cannot have cost so
-    much, or the provider may still be at work on it.
+    changes nothing. Where the answer is kept, and its provider can read it but for what it cost, it is stored for so
+    many credits; `provider_of`: Airflow connection id to provider. Returns what the call is then. Raises LedgerError
+    where there is no such call, it is settled otherwise, it cannot have cost so much, or the provider may still be at
+    work on it.
     """
+    if outcome == "lost" and provider_of is not None:
+        _store_for(conn, call_id, charged, by, provider_of)
     with conn.transaction():
         call = provider_calls.get(conn, call_id)
+        if (call.state, call.charged, call.settled_by) == ("answered", charged, by):
+            return call.state
         if (call.state, call.charged, call.settled_by) == (outcome, charged, by):
-            return
+            return outcome
         if call.state not in ("open", "unknown"):
             raise LedgerError(f"provider call {call_id} is settled already: {call.state}")
         if call.pending:
@@ -165,8 +186,17 @@ def settle_call(conn: Connection, call_id: int, outcome: Literal["not_charged", 
             raise LedgerError(f"provider call {call_id} can have cost {call.most} credits at most, not {charged}")
         if outcome == "not_charged":
             provider_calls.not_charged(conn, call_id, by=by)
-            return
+            return outcome
         run = runs.get(conn, call.run_id)
         provider_calls.lost(conn, call_id, charged, by=by)
         if charged and accounts.find(conn, run.credit_account).mirrored:
             run_holds.pay_call(conn, run.credit_account, run.id, call_id, charged)
+    return outcome
+
+
+def _store_for(conn: Connection, call_id: int, charged: int, by: str, provider_of: Callable[[str], Provider]) -> None:
+    """Store the kept answer to a call for what a person says that it cost, where it can be read then."""
+    call = next((call for call in provider_calls.unsettled(conn) if call.id == call_id), None)
+    if call is not None and charged <= call.most:
+        with suppress(UnreadableAnswer, InvalidRequest):  # the provider's connection may be gone
+            settle_by_kept_answer(conn, runs.get(conn, call.run_id), call, provider_of, charged, by)

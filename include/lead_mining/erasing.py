@@ -12,7 +12,7 @@ from pathlib import Path
 
 from psycopg import Connection, DataError, IntegrityError
 
-from lead_mining import runs
+from lead_mining import kept_answers, runs
 from lead_mining.crm import privileges
 from lead_mining.crm.access import Access
 from lead_mining.crm.values import clean
@@ -110,8 +110,9 @@ def _erase(
     conn: Connection, subject: Subject, found: Found, by: str, data_docs: Path, reference: str | None
 ) -> Certificate:
     erased = erasure.erase_found(conn, found, _note_writer(conn))
-    if files := scrub_files(data_docs, found.needles):
-        erased["data_docs"] = files
+    for name, folder in (("data_docs", data_docs), ("kept_answers", kept_answers.folder())):
+        if files := scrub_files(folder, found.needles):
+            erased[name] = files
     certificate = erasure.certify(conn, subject, found, erased, by, reference)
     suppression.add(conn, _suppressions(subject, found, certificate.id))
     return certificate

@@ -109,7 +109,7 @@ def _write(file: Path, kept: KeptAnswer) -> None:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-            json.dump(asdict(kept), out)
+            json.dump(asdict(kept), out, ensure_ascii=False)  # erasing looks for names in it
             out.flush()
             os.fsync(out.fileno())
         unfinished.rename(file)

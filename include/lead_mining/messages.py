@@ -178,6 +178,13 @@ def _of_failure(run: Run, came_to: RunSummary, troubles: Troubles) -> Iterator[s
         cost = many(came_to.credits_spent, "credit")
         yield f"In the CRM, and paid for with {cost}: {many(came_to.loaded, _lead(run))}."
     for call in troubles.unsettled:
+        if call.kept:
+            yield (
+                "The answer to one call of the provider is kept, and cannot be read. What to do: whoever looks after"
+                f" Airflow mends the provider {call.provider!r}, then the task {task} is cleared: nothing is bought"
+                " twice."
+            )
+            continue
         yield (
             f"The answer to one call of the provider is lost, and it may have charged up to"
             f" {many(call.most, 'credit')} for it. What to do: whoever looks after the credits looks at the provider's"

@@ -20,7 +20,8 @@ from lead_mining.exceptions import LedgerError
 
 @dataclass(frozen=True)
 class Call:
-    """A row of lead_mining.provider_call. Credits are the provider's; `pending` says it may still be at work on it."""
+    """A row of lead_mining.provider_call. Credits are the provider's; `pending` says it may still be at work on it;
+    `kept`, that its answer came, and is not stored yet: it could not be read, or nobody has tried since."""
 
     id: int
     run_id: int
@@ -36,7 +37,7 @@ class Call:
     asked_at: datetime
     charged: int | None
     settled_by: str | None
-    slot: int
+    kept: bool = False
 
     def __str__(self) -> str:
         return (
@@ -47,7 +48,8 @@ class Call:
 
 _SELECT: LiteralString = (
     "SELECT id, run_id, page_number, provider, asked, most, balance_before, state, pending_until > clock_timestamp()"
-    " AS pending, pending_until, error, asked_at, charged, settled_by, slot FROM lead_mining.provider_call "
+    " AS pending, pending_until, error, asked_at, charged, settled_by,"
+    " EXISTS (SELECT FROM lead_mining.provider_answer WHERE call_id = id) AS kept FROM lead_mining.provider_call "
 )
 
 
@@ -91,12 +93,12 @@ def intend(
     return int(row[0])
 
 
-def answered(conn: Connection, call_id: int, charged: int, doubt: str | None = None) -> bool:
+def answered(conn: Connection, call_id: int, charged: int, doubt: str | None = None, by: str | None = None) -> bool:
     """To be called in the transaction that stores the page. False: somebody has settled the call meanwhile.
 
-    `doubt`: what is not right about what was charged.
+    `doubt`: what is not right about what was charged; `by`: who said what that was, if not the answer.
     """
-    return _end(conn, call_id, "answered", charged, error=doubt)
+    return _end(conn, call_id, "answered", charged, by, error=doubt)
 
 
 def not_charged(conn: Connection, call_id: int, by: str | None = None, error: str | None = None) -> bool:

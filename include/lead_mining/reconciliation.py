@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from psycopg import Connection
 
-from lead_mining import charge_doubts, provider_calls
+from lead_mining import charge_doubts, provider_calls, runs
 from lead_mining.charge_doubts import Doubt
 from lead_mining.counting import many
 from lead_mining.credits import accounts, ledger
 from lead_mining.exceptions import LeadMiningError
 from lead_mining.provider_calls import Call
 from lead_mining.providers.base import Provider
+from lead_mining.settling import settle_by_kept_answer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,16 @@ def doubted_charges(conn: Connection) -> list[Doubt]:
     return charge_doubts.since(conn, provider_calls.clock(conn) - timedelta(days=7))
 
 
+def read_kept_answers(conn: Connection, provider_of: Callable[[str], Provider]) -> None:
+    """Store the answers that are kept and can be read. `provider_of`: Airflow connection id to provider."""
+    for call in provider_calls.unsettled(conn):
+        try:
+            settle_by_kept_answer(conn, runs.get(conn, call.run_id), call, provider_of)
+        except LeadMiningError as error:  # it is listed, with what to do
+            log.warning("%s", error)
+
+
 def unsettled_calls(conn: Connection) -> list[Call]:
-    """Calls whose outcome a person has to find out: no answer is kept, and the provider has ended its work on them."""
+    """Calls whose outcome a person has to find out: no answer that can be read is kept, and the provider has ended its
+    work on them."""
     return [call for call in provider_calls.unsettled(conn) if not call.pending]

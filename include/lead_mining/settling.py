@@ -13,7 +13,8 @@ from lead_mining import answers, charge_doubts, kept_answers, provider_calls
 from lead_mining.credits import accounts, run_holds
 from lead_mining.exceptions import LeadMiningError, LedgerError, UnreadableAnswer
 from lead_mining.patience import Reconnect, patiently
-from lead_mining.providers.base import Page
+from lead_mining.provider_calls import Call
+from lead_mining.providers.base import Page, Provider
 from lead_mining.runs import Run
 from lead_mining.sources import Source
 from lead_mining.storing import store
@@ -30,11 +31,13 @@ def settle_by_answer(
     first_position: int,
     contacts_through: int | None,
     page_of: Callable[[], Page],
+    by: str | None = None,
 ) -> None:
     """Store what a call brought, and what it cost; nothing where somebody has done so already.
 
-    No more than the call's most is paid. `page_of`: reads the answer, which is kept. Raises UnreadableAnswer where it
-    cannot be read: the answer stays kept, and the call `unknown`; LedgerError where somebody has settled it otherwise.
+    No more than the call's most is paid. `page_of`: reads the answer, which is kept; `by`: who said what it cost, if
+    not itself. Raises UnreadableAnswer where it cannot be read: it stays kept, and the call `unknown`; LedgerError
+    where somebody has settled it otherwise.
     """
 
     def work(session: Connection) -> None:
@@ -42,7 +45,7 @@ def settle_by_answer(
         if call.state == "answered":
             return
         doubt = charge_doubts.compare_with_most(session, run, call.page_number, call.most, page.charged)
-        if not provider_calls.answered(session, call_id, page.charged, doubt):
+        if not provider_calls.answered(session, call_id, page.charged, doubt, by):
             raise LedgerError(f"the answer to provider call {call_id} came after somebody had settled it as lost")
         if page.charged and accounts.find(session, run.credit_account).mirrored:
             run_holds.pay_call(session, run.credit_account, run.id, call_id, min(page.charged, call.most))
@@ -67,16 +70,33 @@ def settle_by_kept_answers(conn: Connection, run: Run, sources: Sequence[Source]
     Raises UnreadableAnswer where one cannot be read yet; the others are stored.
     """
     unreadable: list[UnreadableAnswer] = []
+    providers = {source.conn_id: source.provider for source in sources}
     for call in provider_calls.unsettled(conn, run.id):
-        source = next((source for source in sources if source.conn_id == call.provider), None)
-        kept = kept_answers.find(conn, run, call) if source else None
-        if source is None or kept is None:
-            continue
-        log.info("the answer to provider call %s was kept: it is read once more", call.id)
-        read = partial(answers.from_kept, kept.answer)
         try:
-            settle_by_answer(conn, None, run, call.id, source, kept.first_position, kept.contacts_through, read)
+            settle_by_kept_answer(conn, run, call, providers.__getitem__)
         except UnreadableAnswer as error:
             unreadable.append(error)
     if unreadable:
         raise unreadable[0]
+
+
+def settle_by_kept_answer(
+    conn: Connection,
+    run: Run,
+    call: Call,
+    provider_of: Callable[[str], Provider],
+    charged: int | None = None,
+    by: str | None = None,
+) -> None:
+    """Store the answer to a call, if one is kept. `provider_of`: Airflow connection id to provider, asked only then;
+    `charged`: what it took, as `by` says.
+
+    Raises UnreadableAnswer where it cannot be read.
+    """
+    kept = kept_answers.find(conn, run, call)
+    if kept is None:
+        return
+    source = Source(call.provider, provider_of(call.provider))
+    log.info("the answer to provider call %s was kept: it is read once more", call.id)
+    read = partial(answers.from_kept, kept.answer, source.provider.page_of, charged)
+    settle_by_answer(conn, None, run, call.id, source, kept.first_position, kept.contacts_through, read, by)

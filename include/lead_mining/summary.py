@@ -8,9 +8,10 @@ from typing import LiteralString
 
 from psycopg import Connection
 
-from lead_mining import charge_doubts, runs
+from lead_mining import charge_doubts, provider_calls, runs
 from lead_mining.counting import many
 from lead_mining.credits import ledger, run_holds
+from lead_mining.provider_calls import Call
 
 RUNS_WITHOUT_LEADS = 3
 """From so many runs in a row on, a saved search that finds nothing new says so."""
@@ -135,6 +136,13 @@ def _nothing_new(conn: Connection, run: runs.Run) -> str | None:
     return f"nothing new in {empty} runs of {search!r} in a row: widen its filters, or mine it less often"
 
 
+def _kept(call: Call) -> str:
+    return (
+        f"the answer to provider call {call.id} is kept, and cannot be read: mend the provider {call.provider!r}, then"
+        " clear extract; nothing is bought twice"
+    )
+
+
 _SHARES: LiteralString = """
 WITH page AS (
     SELECT p.page_number, p.charged, coalesce(p.provider, r.provider) AS provider
@@ -201,6 +209,7 @@ def summary(conn: Connection, run_key: str) -> RunSummary | None:
                     *run.crm_context.notices,
                     *done.get("prepare_request", {}).get("notices", ()),
                     *done.get("load_leads", {}).get("notices", ()),
+                    *(_kept(call) for call in provider_calls.unsettled(conn, run.id) if call.kept),
                 ]
             )
         ),

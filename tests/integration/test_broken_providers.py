@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from fake_sellers import Breaker, Seller, as_it_is, company
 
-from lead_mining import pipeline, provider_calls, runs, waterfall
+from lead_mining import buying, erasing, pipeline, provider_calls, reconciliation, runs, waterfall
 from lead_mining.audit import audit
 from lead_mining.exceptions import MalformedAnswer, MalformedRecord, ProviderOutcomeUnknown, UnreadableAnswer
+from lead_mining.privacy import retention
+from lead_mining.privacy.subject import Subject
 from lead_mining.progress import progress
+from lead_mining.providers.base import Page
 from lead_mining.runs import Run
 from lead_mining.sources import Source
+from lead_mining.summary import summary
 
 pytestmark = pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
 FIRMS = ["Alpha", "Beta", "Gamma", "Delta", "Eps"]
@@ -185,3 +191,82 @@ def test_a_fetch_without_an_answer_leaves_a_call_that_is_settled_as_others_are(
         mine(conn, run, provider)
     provider.spoil, provider.charged = as_it_is, 0
     assert mine(conn, run, provider) == "the provider has no more"
+
+
+def test_a_page_that_could_not_be_stored_is_made_anew_by_the_mended_provider(
+    conn: psycopg.Connection, run: Run, provider: Breaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider.spoil = lambda page: replace(page, charged=None, records=None)
+    with pytest.raises(UnreadableAnswer):
+        mine(conn, run, provider)
+    monkeypatch.setattr(
+        provider, "page_of", lambda raw: Page(raw, raw["data"], len(raw["data"]), next_cursor=None), raising=False
+    )
+    assert mine(conn, run, provider) == "the provider has no more"
+    assert stored(conn) == ("answered", 5, 5, 0, 0)
+    assert provider.charged == 5
+
+
+def test_a_person_says_what_an_answer_cost_that_does_not_say_it(
+    conn: psycopg.Connection, run: Run, provider: Breaker
+) -> None:
+    provider.spoil = lambda page: replace(page, charged="five")
+    with pytest.raises(UnreadableAnswer):
+        mine(conn, run, provider)
+    (call,) = provider_calls.unsettled(conn, run.id)
+    assert call.kept
+    for _ in range(2):
+        assert buying.settle_call(conn, call.id, "lost", 5, "ada", lambda _: provider) == "answered"
+    assert stored(conn) == ("answered", 5, 5, 0, 0)
+    assert mine(conn, run, provider) == "the provider has no more"
+    assert audit(conn) == []
+
+
+def test_an_answer_that_cannot_be_read_is_shown_and_can_be_given_up(
+    conn: psycopg.Connection, run: Run, provider: Breaker
+) -> None:
+    provider.read = raising(KeyError())
+    with pytest.raises(UnreadableAnswer):
+        mine(conn, run, provider)
+    reconciliation.read_kept_answers(conn, lambda _: provider)
+    (call,) = reconciliation.unsettled_calls(conn)
+    assert call.kept
+    came_to = summary(conn, run.run_key)
+    assert came_to is not None
+    assert came_to.notices[-1].startswith(f"the answer to provider call {call.id} is kept, and cannot be read: mend")
+    assert buying.settle_call(conn, call.id, "lost", 5, "ada", lambda _: provider) == "lost"
+    assert stored(conn)[:2] == ("lost", 5)
+    provider.read = as_it_is
+    assert mine(conn, run, provider) == "the most it may cost is charged"
+    assert retention.apply(conn, 1).answers == 0
+    conn.execute("UPDATE lead_mining.provider_answer SET kept_at = now() - interval '2 days'")
+    assert retention.apply(conn, 1).answers == 1
+
+
+def test_reconciling_stores_an_answer_that_can_be_read_by_now(
+    conn: psycopg.Connection, run: Run, provider: Breaker
+) -> None:
+    provider.read = raising(KeyError())
+    with pytest.raises(UnreadableAnswer):
+        mine(conn, run, provider)
+    provider.read = as_it_is
+    reconciliation.read_kept_answers(conn, lambda _: provider)
+    assert reconciliation.unsettled_calls(conn) == []
+    assert stored(conn) == ("answered", 5, 5, 0, 0)
+
+
+def test_a_person_is_erased_from_answers_that_are_kept(
+    conn: psycopg.Connection, run: Run, provider: Breaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEAD_MINING_KEPT_ANSWERS", str(tmp_path))
+    provider.read = raising(KeyError())
+    with pytest.raises(UnreadableAnswer):
+        mine(conn, run, provider)
+    file = tmp_path / "call-7-of-another-worker.json"
+    file.write_text(json.dumps(provider.companies))
+    erasing.erase(conn, Subject.of("email", SOMEBODY), "ada", tmp_path / "data_docs")
+    ((kept,),) = conn.execute("SELECT answer::text FROM lead_mining.provider_answer").fetchall()
+    assert SOMEBODY not in kept + file.read_text()
+    provider.read = as_it_is
+    mine(conn, run, provider)
+    assert stored(conn)[:2] == ("answered", 5)

@@ -31,7 +31,7 @@ CONTEXT: dict[str, Any] = dict.fromkeys(CrmContext.model_fields, None) | {
     "note_subtype_id": 2,
     **dict.fromkeys(LISTS, ()),
 }
-CALL = Call(7, 1, 1, "p", 10, 12, None, "unknown", False, datetime.now(UTC), None, datetime.now(UTC), None, None, 1)
+CALL = Call(7, 1, 1, "p", 10, 12, None, "unknown", False, datetime.now(UTC), None, datetime.now(UTC), None, None)
 
 
 def run(**changes: Any) -> Run:

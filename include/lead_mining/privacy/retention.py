@@ -25,6 +25,7 @@ class Removed:
     raw_pages: int
     rejections: int
     candidates: int
+    answers: int
 
 
 _RAW_PAGES: LiteralString = """
@@ -58,11 +59,20 @@ _CANDIDATES: LiteralString = """
 """
 
 
+_ANSWERS: LiteralString = """
+    DELETE FROM lead_mining.provider_answer
+    WHERE call_id IN (
+        SELECT call_id FROM lead_mining.provider_answer
+        WHERE kept_at < now() - make_interval(days => %(days)s) LIMIT %(batch)s)
+"""
+
+
 def apply(conn: Connection, days: int) -> Removed:
     """Remove what is older than so many days, in batches that are committed one by one; again, it finds nothing.
 
-    Bodies of raw pages; values and records of rejections; of candidates that were rejected all but reveal_id and
-    domain. `conn` must be in autocommit mode. Raises ValueError where `days` is not positive.
+    Bodies of raw pages; answers that are kept and could not be read; values and records of rejections; of candidates
+    that were rejected all but reveal_id and domain. `conn` must be in autocommit mode. Raises ValueError where `days`
+    is not positive.
     """
     if days < 1:
         raise ValueError(f"personal data is kept for 1 day at least, not {days}")
@@ -70,6 +80,7 @@ def apply(conn: Connection, days: int) -> Removed:
         raw_pages=_in_batches(conn, _RAW_PAGES, days),
         rejections=_in_batches(conn, _REJECTIONS, days),
         candidates=_in_batches(conn, _CANDIDATES, days),
+        answers=_in_batches(conn, _ANSWERS, days),
     )
 
 

@@ -244,6 +244,13 @@ class Provider(Protocol):
         MalformedAnswer.
         """
 
+    def page_of(self, raw: Any) -> Page | None:
+        """The page that `raw` is the answer of, where `fetch` made none of it that can be stored; None where it cannot.
+
+        Asked when an answer that was paid for is kept, and its run is gone on with. Free, without a network.
+        """
+        return None
+
     def parse(self, record: JsonObject) -> Company:
         """Read one raw record. Raises MalformedRecord."""
 

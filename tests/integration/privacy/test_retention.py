@@ -98,11 +98,11 @@ def test_what_is_old_loses_its_personal_data_and_leads_keep_theirs(conn: psycopg
 def test_what_is_younger_stays_and_again_there_is_nothing(conn: psycopg.Connection, run_id: int) -> None:
     age(conn, run_id, 179)
     before = snapshot(conn)
-    assert apply(conn, 180) == Removed(0, 0, 0)
+    assert apply(conn, 180) == Removed(0, 0, 0, 0)
     assert snapshot(conn) == before
     assert apply(conn, 179).raw_pages == pages(conn)
     done = snapshot(conn)
-    assert apply(conn, 179) == Removed(0, 0, 0)
+    assert apply(conn, 179) == Removed(0, 0, 0, 0)
     assert snapshot(conn) == done
 
 
