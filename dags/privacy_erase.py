@@ -52,7 +52,8 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 
 from lead_mining.hooks import data_docs_folder
-from lead_mining.privacy_session import LEAD_IDS, PRIVACY_CONNECTION, SUBJECTS_FILE, plain_text, privacy_session
+from lead_mining.privacy_forms import FORMS
+from lead_mining.privacy_session import privacy_session
 
 with DAG(
     "privacy_erase",
@@ -60,22 +61,7 @@ with DAG(
     description="Take persons out of lead mining and of its leads, with a certificate",
     doc_md=__doc__,
     schedule=None,
-    params={
-        "subjects_file": Param(**SUBJECTS_FILE),
-        "lead_ids": Param(**LEAD_IDS),
-        "requested_by": Param(
-            **plain_text("Who has it done", "It is kept in the certificate: your name or office, not the person's.")
-        ),
-        "reference": Param(
-            **plain_text(
-                "Reference",
-                "Of the request: a ticket or a letter. It is kept in the certificate.",
-                default=None,
-                type=["null", "string"],
-            )
-        ),
-        "crm_conn_id": Param(**PRIVACY_CONNECTION),
-    },
+    params={name: Param(**field) for name, field in FORMS["privacy_erase"].items()},
     tags=["lead-mining"],
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1), "execution_timeout": timedelta(hours=6)},
 ):

@@ -34,7 +34,8 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
-from lead_mining.privacy_session import LEAD_IDS, PRIVACY_CONNECTION, SUBJECTS_FILE, exports_folder, privacy_session
+from lead_mining.privacy_forms import FORMS
+from lead_mining.privacy_session import exports_folder, privacy_session
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +45,7 @@ with DAG(
     description="Write all that is held on a person into a file",
     doc_md=__doc__,
     schedule=None,
-    params={
-        "subjects_file": Param(**SUBJECTS_FILE),
-        "lead_ids": Param(**LEAD_IDS),
-        "crm_conn_id": Param(**PRIVACY_CONNECTION),
-    },
+    params={name: Param(**field) for name, field in FORMS["privacy_export"].items()},
     tags=["lead-mining"],
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1), "execution_timeout": timedelta(hours=6)},
 ):

@@ -27,7 +27,8 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
-from lead_mining.privacy_session import PRIVACY_CONNECTION, privacy_session
+from lead_mining.privacy_forms import FORMS
+from lead_mining.privacy_session import privacy_session
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +40,7 @@ with DAG(
     schedule="@daily",
     catchup=False,
     max_active_runs=1,
-    params={
-        "days": Param(
-            180,
-            type="integer",
-            minimum=1,
-            maximum=36500,
-            title="Days",
-            description="What is older loses its personal data. Give time for complaints to a provider.",
-        ),
-        "crm_conn_id": Param(**PRIVACY_CONNECTION),
-    },
+    params={name: Param(**field) for name, field in FORMS["privacy_retention"].items()},
     tags=["lead-mining"],
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1), "execution_timeout": timedelta(hours=6)},
 ):

@@ -41,23 +41,10 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
-from lead_mining.form_fields import CRM_CONNECTION, text
 from lead_mining.hooks import crm_session
+from lead_mining.privacy_forms import FORMS
 
 log = logging.getLogger(__name__)
-
-
-def lines(title: str, description: str, pattern: str) -> dict[str, Any]:
-    """A text field, a value a line."""
-    return {
-        "default": None,
-        "type": ["null", "array"],
-        "title": title,
-        "description": description,
-        "maxItems": 1000,
-        # In allOf: with `items`, the form would ask for JSON.
-        "allOf": [{"items": {"type": "string", "maxLength": 253, "pattern": pattern}}],
-    }
 
 
 with DAG(
@@ -66,35 +53,7 @@ with DAG(
     description="Put on the suppression list, or take off it, who and what is never to be loaded",
     doc_md=__doc__,
     schedule=None,
-    params={
-        "action": Param(
-            "add",
-            type="string",
-            enum=["add", "lift"],
-            title="What to do",
-            description="On the list: never loaded from now on. Off it: they may be loaded again.",
-            values_display={"add": "Put on the list", "lift": "Take off the list"},
-        ),
-        "domains": Param(
-            **lines("Domains", "Of companies, one a line: acme.example. No e-mail addresses.", r"^[^\s@]+$")
-        ),
-        "countries": Param(**lines("Countries", "ISO 3166-1 codes, one a line: DE.", r"^[A-Za-z]{2}$")),
-        "entries_file": Param(
-            None,
-            type=["null", "string"],
-            title="File with people",
-            description="The path, on the worker, of a CSV file with the columns kind (email, phone, person, domain or"
-            " country), value and, if you like, reason.",
-            pattern=r"^/[^@\x00]+$",
-            maxLength=1000,
-        ),
-        "reason": Param(
-            **text(
-                "Reason", "Where a line of the file has none. No names of people.", default="asked not to be contacted"
-            )
-        ),
-        "crm_conn_id": Param(**CRM_CONNECTION),
-    },
+    params={name: Param(**field) for name, field in FORMS["privacy_suppress"].items()},
     tags=["lead-mining"],
     default_args={"retries": 3, "retry_delay": timedelta(seconds=5), "execution_timeout": timedelta(minutes=10)},
 ):

@@ -1,4 +1,4 @@
-"""What the privacy DAGs share: their session on the CRM, their fields, their folder.
+"""What the privacy DAGs share: their session on the CRM, and their folder.
 
 DAG files import it, so it imports nothing heavy at its top.
 """
@@ -9,46 +9,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lead_mining.exceptions import InvalidRequest
-from lead_mining.form_fields import CRM_CONNECTION, text
 from lead_mining.hooks import crm_session
+from lead_mining.privacy_forms import CONNECTION
 
 if TYPE_CHECKING:
     import psycopg
-
-CONNECTION = "lead_mining_privacy"
-
-PRIVACY_CONNECTION: dict[str, Any] = CRM_CONNECTION | {
-    "default": CONNECTION,
-    "title": "CRM connection with the role lead_mining_privacy",
-    "description": "The Airflow connection to the CRM's database whose role may empty what people stand in.",
-}
-SUBJECTS_FILE: dict[str, Any] = {
-    "default": None,
-    "type": ["null", "string"],
-    "title": "File with people and companies",
-    "description": "The path, on the worker, of a CSV file with the columns kind (email, domain or lead) and value. No"
-    " addresses here: Airflow keeps what is typed into this form.",
-    "pattern": r"^/[^@\x00]+$",
-    "maxLength": 1000,
-}
-LEAD_IDS: dict[str, Any] = {
-    "default": None,
-    "type": ["null", "array"],
-    "title": "Leads",
-    "description": "The number of each lead whose people are meant, one a line: 1234 for .../web#id=1234&model=crm.lead"
-    " in Odoo. No addresses: these go into the file.",
-    "maxItems": 1000,
-    # In allOf: with `items` of another type than string, the form would ask for JSON.
-    "allOf": [{"items": {"type": ["integer", "string"], "minimum": 1, "pattern": "^[1-9][0-9]{0,9}$"}}],
-}
-
-
-def plain_text(title: str, description: str, **more: Any) -> dict[str, Any]:
-    """One line without an `@`, so that nobody's address gets into what Airflow keeps."""
-    return text(title, description, pattern=r"^[^\s@]([^@\r\n]*[^\s@])?$", **more)
 
 
 @contextmanager

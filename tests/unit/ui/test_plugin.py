@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from lead_mining.ui.privacy_guard import PrivacyGuard
+
 
 def test_the_menu_leads_out_of_the_frame_to_what_is_served() -> None:
     source = Path(__file__).parents[3] / "plugins" / "lead_mining_ui.py"
@@ -21,6 +23,7 @@ def test_the_menu_leads_out_of_the_frame_to_what_is_served() -> None:
     assert f"/{entry['href']}" == f"{served['url_prefix']}/"
     assert "url_route" not in entry
     assert not entry.get("nav_top_level")  # in Airflow 3.3 a button that leads nowhere
+    assert [each["middleware"] for each in module.LeadMiningUiPlugin.fastapi_root_middlewares] == [PrivacyGuard]
 
 
 @pytest.mark.parametrize("file", ["htmx.min.js", "theme.js", "page.css"])
