@@ -17,7 +17,7 @@ from lead_mining.crm import privileges
 from lead_mining.crm.access import Access
 from lead_mining.crm.values import clean
 from lead_mining.exceptions import CrmError, FieldProblem, InvalidRequest
-from lead_mining.identifiers import email_address, registered_domain
+from lead_mining.identifiers import mailboxes, registered_domain
 from lead_mining.matching import crm_index
 from lead_mining.migrations import check_migrated
 from lead_mining.notes.render import render_note
@@ -141,9 +141,9 @@ def _suppressions(subject: Subject, found: Found, erasure_id: int) -> Iterator[s
     """The persons by all that each is known by; the company, where it was asked for: a lead's may come again."""
     values = {(subject.kind, subject.value)} if subject.kind != "lead" else set[tuple[str, str]]()
     for contact, domain in found.persons:
-        address = email_address(contact.email or "")
-        hosts = {domain, registered_domain(address.rpartition("@")[2]) if address else None} - {None}
-        values |= {("email", address)} if address else set()
+        addresses = mailboxes(contact.email)
+        hosts = {domain, *(registered_domain(address.rpartition("@")[2]) for address in addresses)} - {None}
+        values |= {("email", address) for address in addresses}
         values |= {("person", f"{contact.full_name} @ {host}") for host in hosts if contact.full_name}
     if subject.kind == "email":
         values |= {("phone", phone) for phone in found.needles.phones}

@@ -6,6 +6,7 @@ or writes to disk.
 
 from __future__ import annotations
 
+import email.utils
 import re
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -14,11 +15,14 @@ from typing import TYPE_CHECKING
 from lead_mining import vocabulary
 
 if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
     from tldextract import TLDExtract
 
-_MAX_EMAIL, _MAX_PHONE, _MAX_DOMAIN = 320, 250, 253
+_MAX_EMAIL, _MAX_PHONE, _MAX_DOMAIN, _MAX_FIELD = 320, 250, 253, 2_000
 _CACHED = 30_000  # as many as a chunk of companies has; each keeps memory from being given back
 _EMAIL = re.compile(r"[^@\s<>()\[\],;:\"\x00]+@[^@\s<>()\[\],;:\"\x00]+\.[^@\s<>()\[\],;:\".\x00]+")
+_ASCII_EMAIL = re.compile(r"[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,63}")
+_SEPARATORS = re.compile(r"[\s<>()\[\],;:\"\x00]+")
 _MAILBOX_PARTS = re.compile(r"[._-]|[0-9]+")
 _HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/@?#]*@)?([^/:?#\s\x00]+)", re.IGNORECASE)
 
@@ -64,15 +68,72 @@ def _registered_domain(text: str) -> str | None:
     return domain
 
 
-def email_address(text: str) -> str | None:
-    """The one address in `text`, as Odoo's `email_normalized`: lower case, no display name. None if malformed."""
-    if len(text) > _MAX_EMAIL:
-        return None
-    if "<" in text:
-        from email.utils import parseaddr
+def email_addresses(text: str | None) -> list[str]:
+    """All addresses in a field, in order, each as Odoo's `email_normalize_all` has it: no display name, domain in lower
+    case, the local part too unless it has letters beyond ASCII.
 
-        text = parseaddr(text)[1]
-    return text.lower() if _EMAIL.fullmatch(text) else None
+    What is no address by any standard may be among them, as in Odoo: `is_email_address` says.
+    """
+    if not text or "@" not in text:
+        return []
+    return [_lowered(address) for address in _split(text.replace("\x00", ""))]
+
+
+def email_address(text: str | None) -> str | None:
+    """The first address in a field, as Odoo's column `email_normalized` has it."""
+    return next(iter(email_addresses(text)), None)
+
+
+def is_email_address(address: str) -> bool:
+    """Whether an address has a local part and a host with a dot, and no character that needs quotes."""
+    return len(address) <= _MAX_EMAIL and _EMAIL.fullmatch(address) is not None
+
+
+def mailboxes(text: str | None) -> frozenset[str]:
+    """All addresses in a field in lower case, by which a person is known however the address is written."""
+    return frozenset(address.lower() for address in email_addresses(text) if is_email_address(address))
+
+
+def one_mailbox(text: str) -> str | None:
+    """The one address of a field, in lower case; None where it has none or several."""
+    found = mailboxes(text)
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def _lowered(address: str) -> str:
+    local, at, domain = address.rpartition("@")
+    return f"{local.lower() if local.isascii() else local}{at}{domain.lower()}"
+
+
+def _split(text: str) -> list[str]:
+    if _EMAIL.fullmatch(text):
+        return [text]
+    if len(text) > _MAX_FIELD:
+        return _words(text)
+    try:
+        found = [(name, address) for name, address in _header_addresses(text) if "@" in address]
+        if any(address.startswith("@") for _, address in found):
+            found = [("", address) for address in _ASCII_EMAIL.findall(text)] or found
+        return [_of_words(address) if " " in address and not name else address for name, address in found]
+    except RecursionError:  # deeply nested comments or groups
+        return _words(text)
+
+
+def _of_words(address: str) -> str:
+    """The last address in `Ann Lee ann@acme.example`, which parsers take for one."""
+    found = [word for _, word in _header_addresses(address.replace(" ", ",")) if "@" in word]
+    return found[-1] if found else address
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _SEPARATORS.split(text) if _EMAIL.fullmatch(word)]
+
+
+def _header_addresses(text: str) -> list[tuple[str, str]]:
+    """(name, address) of a header's value, by the lenient parser, which is the only one in older Pythons."""
+    if getattr(email.utils, "supports_strict_parsing", False):
+        return email.utils.getaddresses([text], strict=False)
+    return email.utils.getaddresses([text])
 
 
 def is_role_address(address: str) -> bool:
@@ -106,13 +167,37 @@ def e164(text: str, country: str | None) -> str | None:
 def _e164(text: str, country: str | None) -> str | None:
     import phonenumbers
 
-    try:
-        number = phonenumbers.parse(text, country)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_valid_number(number):
+    number = _parsed(text, country)
+    if number is not None and not phonenumbers.is_valid_number(number):
+        number = _parsed(_as_dialled_now(number), country)
+        if number and phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.TOO_LONG:
+            # Dialled from abroad, or without its plus: 0044 20 ... and 44 20 ... are +44 20 ...
+            dialled = text.lstrip("0") if text.startswith("00") else text
+            return None if text.startswith("+") else _e164(f"+{dialled}", country)
+    if number is None or not phonenumbers.is_valid_number(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _parsed(text: str, country: str | None) -> PhoneNumber | None:
+    import phonenumbers
+
+    try:
+        return phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _as_dialled_now(number: PhoneNumber) -> str:
+    """A number with + as it would be dialled today: Brazil's mobile numbers got a 9, Mexico's lost their 1."""
+    import phonenumbers
+
+    digits = phonenumbers.national_significant_number(number)
+    if number.country_code == 55 and re.fullmatch("(?:[1-689][0-9][016-9]|7[0-9][689])[0-9]{7}", digits):
+        digits = f"{digits[:2]}9{digits[2:]}"
+    elif number.country_code == 52 and re.fullmatch("1[0-9]{10}", digits):
+        digits = digits[1:]
+    return f"+{number.country_code}{digits}"
 
 
 def smtp_address(text: str) -> str:

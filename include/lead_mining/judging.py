@@ -117,7 +117,7 @@ def certainly_new(
     passed: set[int] = set()
     first = 1
     for chunk in candidates.in_chunks(conn, run.id, state):
-        companies = _without_suppressed(conn, run.id, {c.id: c.company for c in chunk}, step, totals)
+        companies = _without_suppressed(conn, run, {c.id: c.company for c in chunk}, step, totals)
         part = duplicates.Slice(first, chunk[-1].position)
         found = [] if nothing_new_is_known else duplicates.find_duplicates(conn, run.id, state, part, passed)
         first = part.last + 1
@@ -138,15 +138,15 @@ def certainly_new(
 
 
 def _without_suppressed(
-    conn: Connection, run_id: int, companies: Mapping[int, Company], step: str, totals: Counter[str]
+    conn: Connection, run: Run, companies: Mapping[int, Company], step: str, totals: Counter[str]
 ) -> Mapping[int, Company]:
     """Turn down suppressed companies, and take suppressed people out of the others, without a word about who it was."""
-    found = suppression.find_suppressed(conn, list(companies.items()))
+    found = suppression.find_suppressed(conn, list(companies.items()), run.crm_context.company_country_code)
     if not found:
         return companies
     candidates.reject(
         conn,
-        run_id,
+        run.id,
         (
             Rejection(
                 step,

@@ -68,7 +68,7 @@ def store(
     late = _late(conn, run, page, source, contacts_through is not None, reader)
     reader.check()
     together = [*companies, *(each.company for each in late)]
-    suppressed = find_suppressed(conn, list(enumerate(together)))
+    suppressed = find_suppressed(conn, list(enumerate(together)), run.crm_context.company_country_code)
     if suppressed:
         raw = without_records(page.raw, _records(late, suppressed, first=len(companies)))
         raw, together = without_suppressed(raw, together, suppressed)

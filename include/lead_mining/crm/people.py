@@ -9,8 +9,8 @@ from typing import Any
 
 from psycopg import Connection
 
-from lead_mining.crm import addresses
 from lead_mining.exceptions import FieldProblem
+from lead_mining.identifiers import email_address
 
 _LISTED = 10  # names shown in an error
 
@@ -60,7 +60,7 @@ def find_acting_user(conn: Connection, login: str) -> User | FieldProblem:
         return FieldProblem(
             "acting_user", login, "lead mining is for users with the access right Sales / Administrator in the CRM"
         )
-    if addresses.normalized_email(user.email) is None:
+    if email_address(user.email) is None:
         return FieldProblem("acting_user", login, "the author of messages needs an e-mail address: set it in the CRM")
     return user
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lead_mining.crm import addresses
-from lead_mining.identifiers import e164
+from lead_mining.identifiers import e164, email_address
 from lead_mining.providers.base import Company
 
 
@@ -49,7 +49,9 @@ def lead_values(company: Company) -> LeadValues:
     name, domain = clean(company.name), clean(company.domain)
     contact = company.contacts[0] if company.contacts else None
     email = clean(contact.email) if contact else clean(company.emails[0]) if company.emails else ""
-    normalized = addresses.normalized_email(email)
+    normalized = email_address(email)
+    if normalized and len(normalized.encode()) > addresses.MAX_INDEXED_BYTES:
+        normalized = None
     phone = clean(company.phones[0]) if company.phones else ""
     return LeadValues(
         name=name or domain or "",

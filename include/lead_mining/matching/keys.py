@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from lead_mining.identifiers import e164, email_address, registered_domain
+from lead_mining.identifiers import e164, email_addresses, is_email_address, registered_domain
 from lead_mining.providers.base import Company
 
 KeyKind = Literal["reveal_id", "domain", "email", "phone"]
@@ -18,9 +18,9 @@ _MAX_REVEAL_ID = 500  # characters; what is longer is not an id, and would not f
 
 
 def match_keys(company: Company) -> frozenset[Key]:
-    """The keys of a company: reveal_id as given; registered domain; e-mail addresses, its own and its contacts', in
-    lower case; its first phone number in E.164, which is the one that Odoo compares leads by: further ones may be an
-    agent's or a neighbour's. What is malformed, or shared by many companies, gives no key.
+    """The keys of a company: reveal_id as given; registered domain; e-mail addresses, its own and its contacts', as the
+    CRM normalises them; its first phone number in E.164, which is the one that Odoo compares leads by: further ones may
+    be an agent's or a neighbour's. What is malformed, or shared by many companies, gives no key.
     """
     return frozenset(_keys(company))
 
@@ -32,8 +32,7 @@ def _keys(company: Company) -> Iterator[Key]:
     if company.domain and (domain := registered_domain(company.domain)):
         yield "domain", domain
     for email in (*company.emails, *(contact.email for contact in company.contacts)):
-        if email and (address := email_address(email)):
-            yield "email", address
+        yield from (("email", address) for address in email_addresses(email) if is_email_address(address))
     country = company.country_code.upper() if company.country_code else None
     for phone in company.phones[:1]:
         if number := e164(phone, country):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from psycopg import Connection
 
 from lead_mining.exceptions import FieldProblem, InvalidRequest
-from lead_mining.identifiers import e164, email_address, registered_domain
+from lead_mining.identifiers import e164, mailboxes, registered_domain
 from lead_mining.privacy.leads import FOR_UPDATE, KnownLead, find_leads
 from lead_mining.privacy.scrub import Needles
 from lead_mining.privacy.subject import Subject
@@ -89,8 +89,7 @@ def is_person(contact: Contact, needles: Needles) -> bool:
     """Whether a contact is one of the persons: by address or number; by name, where it has no other address."""
     if needles.is_email(contact.email or "") or needles.is_phone(contact.phone or ""):
         return True
-    another = email_address(contact.email or "") is not None
-    return bool(contact.full_name and not another and needles.is_name(contact.full_name))
+    return bool(contact.full_name and not mailboxes(contact.email) and needles.is_name(contact.full_name))
 
 
 def _candidates(
@@ -138,7 +137,7 @@ def _known_by(needles: Needles, candidates: Sequence[KnownCandidate], leads: Seq
         persons = [contact for contact in company.contacts if candidate.whole or is_person(contact, needles)]
         others = [contact for contact in company.contacts if contact not in persons]
         known = {contact.email for contact in persons} | (set(company.emails) if candidate.whole else set())
-        emails |= {address for email in known if email and (address := email_address(email))}
+        emails |= {address for email in known for address in mailboxes(email)}
         names |= {contact.full_name for contact in persons if contact.full_name}
         # A number that the company gives as its own, or that a colleague has too, is not the person's.
         shared = set() if candidate.whole else _numbers([*company.phones, *(c.phone for c in others)], company)
@@ -146,8 +145,8 @@ def _known_by(needles: Needles, candidates: Sequence[KnownCandidate], leads: Seq
         phones |= {number for phone in own if phone for number in _of_one(phone, company, shared)}
     for lead in leads:
         if lead.whole or lead.is_about:
-            found = email_address(lead.values["email_from"] or "")
-            emails |= {found} if found and (lead.whole or needles.is_email(found)) else set()
+            found = mailboxes(lead.values["email_from"])
+            emails |= {address for address in found if lead.whole or needles.is_email(address)}
             names.add(lead.values["contact_name"] or "")
             numbers = [lead.values["mobile"], *((lead.values["phone"],) if lead.whole else ())]
             phones |= {number for number in numbers if number}

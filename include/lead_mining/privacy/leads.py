@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
-from lead_mining.identifiers import email_address, registered_domain
+from lead_mining.identifiers import mailboxes, registered_domain
 from lead_mining.privacy.crm_columns import OF_A_LEAD, OF_THE_EMAIL, OF_THE_PERSON, OF_THE_PHONE
 from lead_mining.privacy.scrub import Needles
 from lead_mining.privacy.subject import Subject
@@ -56,7 +56,7 @@ def _lead(
     emails = [email for email in (row["email_normalized"], row["email_from"]) if email]
     by_email = any(map(needles.is_email, emails))
     by_name = id_ in lead_ids and bool(row["contact_name"] and needles.is_name(row["contact_name"]))
-    another = any(email_address(email) for email in emails) and not by_email
+    another = any(map(mailboxes, emails)) and not by_email
     if not (id_ in lead_ids or at_domain or by_email or needles.within(row["email_cc"] or "", names=False)):
         return None
     return KnownLead(id_, row, id_ in named or at_domain, by_email or (by_name and not another))

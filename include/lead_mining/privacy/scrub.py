@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from lead_mining.identifiers import email_address
+from lead_mining.identifiers import mailboxes
 from lead_mining.privacy import spelling
 
 ERASED = "[erased]"
@@ -20,13 +20,14 @@ ERASED = "[erased]"
 _LEAST_DIGITS = 6  # shorter numbers stand everywhere
 _OF_A_COMPANY = re.compile(r"domain|website|reveal|clearbit|employee|company_|contacts|people", re.IGNORECASE)
 _OF_A_PERSON = {"full_name", "first_name", "last_name"}  # whatever else it tells of where the person works
+_LONGEST_FIELD = 500  # characters; more is a text that mentions addresses
 _LONGEST_NAME = 300  # characters; more is no name, and would make slow expressions
 
 
 @dataclass(frozen=True)
 class Needles:
-    """What identifies persons. `emails`: normalised; `names`: full names; `phones`: as given, or in E.164; `domains`:
-    whose every address is meant; `companies`: ids and domains of the companies that they are known at.
+    """What identifies persons. `emails`: in lower case; `names`: full names; `phones`: as given, or in E.164;
+    `domains`: whose every address is meant; `companies`: ids and domains of the companies that they are known at.
 
     Addresses and numbers are looked for everywhere. A name is not one person's alone: it counts in what is known to be
     about the person (`names=True`), not in another company's record, and never beside somebody else's address. A name
@@ -40,9 +41,8 @@ class Needles:
     companies: frozenset[str] = frozenset()
 
     def is_email(self, text: str) -> bool:
-        """Whether the text is one of the addresses, with or without a display name, in whatever case."""
-        address = email_address(text.strip())
-        return address is not None and (address in self.emails or self._in_domain(address))
+        """Whether one of the addresses is in the text, which is a field of addresses, however it is written."""
+        return any(address in self.emails or self._in_domain(address) for address in _mailboxes(text))
 
     def is_name(self, text: str) -> bool:
         return _folded(text) in self._folded_names
@@ -146,8 +146,8 @@ class Needles:
         """Whether an object is about a person with another address."""
         if _is_a_companys(value):
             return False
-        addresses = {email_address(item.strip()) for item in value.values() if isinstance(item, str)} - {None}
-        return bool(addresses) and not any(self.is_email(str(address)) for address in addresses)
+        fields = [item for item in value.values() if isinstance(item, str) and _mailboxes(item)]
+        return bool(fields) and not any(map(self.is_email, fields))
 
     def _in_domain(self, address: str) -> bool:
         host = address.rpartition("@")[2]
@@ -178,6 +178,10 @@ class Needles:
 
 def _is_a_companys(value: dict[str, Any]) -> bool:
     return _OF_A_PERSON.isdisjoint(value) and any(_OF_A_COMPANY.search(key) for key in value)
+
+
+def _mailboxes(text: str) -> frozenset[str]:
+    return mailboxes(text) if len(text) <= _LONGEST_FIELD else frozenset()
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -45,11 +45,21 @@ def _written(text: str) -> str:
 def _character(character: str) -> str:
     if character.isascii() and character.isalnum():
         return character
-    code = ord(character)
-    forms = {character, html.escape(character), f"&#{code};", f"&#x{code:x};", json.dumps(character)[1:-1]}
-    forms.add("".join(f"%{byte:02X}" for byte in character.encode("utf-8", "replace")))
-    forms |= {"&apos;"} if character == "'" else set()
+    forms = {form for case in (character, character.lower(), character.upper()) for form in _forms(case)}
     return f"(?:{'|'.join(re.escape(form) for form in sorted(forms, key=len, reverse=True))})"
+
+
+def _forms(text: str) -> set[str]:
+    codes = [ord(character) for character in text]
+    return {
+        text,
+        html.escape(text),
+        "".join(f"&#{code};" for code in codes),
+        "".join(f"&#x{code:x};" for code in codes),
+        json.dumps(text)[1:-1],
+        "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "replace")),
+        *(["&apos;"] if text == "'" else []),
+    }
 
 
 def of_name(name: str) -> str:

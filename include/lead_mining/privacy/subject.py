@@ -10,7 +10,7 @@ from io import StringIO
 from typing import Literal, get_args
 
 from lead_mining.exceptions import FieldProblem, InvalidRequest
-from lead_mining.identifiers import email_address, registered_domain
+from lead_mining.identifiers import one_mailbox, registered_domain
 from lead_mining.input_files import read_bytes
 
 SubjectKind = Literal["email", "domain", "lead"]
@@ -57,7 +57,7 @@ class Subject:
 def _normalised(kind: str, value: str) -> str | None:
     text = value.strip()
     if kind == "email":
-        return email_address(text)
+        return one_mailbox(text)
     if kind == "domain":
         return registered_domain(text) if "@" not in text else None
     if kind == "lead" and text.isascii() and text.isdigit() and len(text) <= 10 and 0 < int(text) <= _MAX_LEAD:

@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from lead_mining import vocabulary
 from lead_mining.exceptions import FieldProblem, InvalidRequest
-from lead_mining.identifiers import e164, email_address, registered_domain
+from lead_mining.identifiers import e164, email_addresses, is_email_address, one_mailbox, registered_domain
 from lead_mining.providers.base import Company, Contact
 
 Kind = Literal["domain", "country", "email", "phone", "person"]
@@ -146,18 +146,21 @@ def _listed(conn: Connection) -> tuple[frozenset[str], str]:
     return frozenset(kinds), _ASKED + " UNION ALL ".join([_ON_OUR_LIST, *(query for _, query in theirs)])
 
 
-def find_suppressed(conn: Connection, companies: Sequence[tuple[int, Company]]) -> list[Suppressed]:
+def find_suppressed(
+    conn: Connection, companies: Sequence[tuple[int, Company]], home: str | None = None
+) -> list[Suppressed]:
     """The companies, given as (candidate id, company), that are suppressed, and contacts of the others.
 
     A company is by its domain, its country, any of its own addresses or numbers; a contact by address, number, or name
     and company, and by the domain of the address. Named is the first of KINDS that is on a list. Reads only.
+    `home`: the country of the CRM's own company, by which the CRM reads numbers too.
     """
     listed, on_a_list = _listed(conn)
     if not listed:
         return []
     bearers: dict[tuple[Kind, str], set[tuple[int, int | None]]] = defaultdict(set)
     for candidate_id, company in companies:
-        for index, kind, value in _marks(company, listed):
+        for index, kind, value in _marks(company, listed, home):
             bearers[kind, value].add((candidate_id, index))
     marks = list(bearers)
     rows = conn.execute(
@@ -178,7 +181,7 @@ def find_suppressed(conn: Connection, companies: Sequence[tuple[int, Company]]) 
     return [one for (candidate_id, index), one in found.items() if index is None or (candidate_id, None) not in found]
 
 
-def _marks(company: Company, listed: Container[str]) -> Iterator[tuple[int | None, Kind, str]]:
+def _marks(company: Company, listed: Container[str], home: str | None) -> Iterator[tuple[int | None, Kind, str]]:
     """(contact index, kind, normalised value) of all of the kinds listed by which a company and its contacts may be
     suppressed. What is of no such kind is not normalised, which for telephone numbers is slow."""
     domain = registered_domain(company.domain) if company.domain else None
@@ -188,30 +191,41 @@ def _marks(company: Company, listed: Container[str]) -> Iterator[tuple[int | Non
     if country and "country" in listed:
         yield None, "country", country
     for email in company.emails if "email" in listed else ():
-        if address := email_address(email):
+        for address in _spellings(email):
             yield None, "email", address
     for phone in company.phones if "phone" in listed else ():
-        if number := e164(phone, country):
+        for number in _numbers(phone, country, home):
             yield None, "phone", number
     for index, contact in enumerate(company.contacts):
-        for kind, value in _marks_of(contact, domain, country, listed):
+        for kind, value in _marks_of(contact, domain, (country, home), listed):
             yield index, kind, value
 
 
 def _marks_of(
-    contact: Contact, domain: str | None, country: str | None, listed: Container[str]
+    contact: Contact, domain: str | None, countries: tuple[str | None, str | None], listed: Container[str]
 ) -> Iterator[tuple[Kind, str]]:
-    address = email_address(contact.email) if contact.email else None
-    of_address = registered_domain(address.rpartition("@")[2]) if address else None
-    if address and "email" in listed:
+    addresses = _spellings(contact.email)
+    known_at = [domain, *(registered_domain(a.rpartition("@")[2]) for a in addresses if is_email_address(a))]
+    hosts = {host for host in known_at if host}
+    for address in addresses if "email" in listed else ():
         yield "email", address
-    if of_address and "domain" in listed:
-        yield "domain", of_address
-    if contact.phone and "phone" in listed and (number := e164(contact.phone, country)):
+    for host in hosts if "domain" in listed else ():
+        yield "domain", host
+    for number in _numbers(contact.phone, *countries) if contact.phone and "phone" in listed else ():
         yield "phone", number
-    for at in {domain, of_address} - {None} if "person" in listed else ():
-        if contact.full_name and (person := _normalised("person", f"{contact.full_name}@{at}")):
+    for host in hosts if "person" in listed else ():
+        if contact.full_name and (person := _normalised("person", f"{contact.full_name}@{host}")):
             yield "person", person
+
+
+def _numbers(phone: str, *countries: str | None) -> set[str]:
+    return {number for country in countries if (number := e164(phone, country))}
+
+
+def _spellings(field: str | None) -> set[str]:
+    """All addresses of a field, as the CRM's blacklist has them and as our list does, in lower case."""
+    addresses = set(email_addresses(field))
+    return addresses | {address.lower() for address in addresses}
 
 
 def _normalised(kind: str, value: str) -> str | None:
@@ -223,7 +237,7 @@ def _normalised(kind: str, value: str) -> str | None:
     if kind == "country":
         return code if (code := value.upper()) in vocabulary.countries() else None
     if kind == "email":
-        return email_address(value)
+        return one_mailbox(value)
     if kind == "phone":
         return e164(value, None)
     name, _, company = value.rpartition("@")

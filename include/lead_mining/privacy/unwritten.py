@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from lead_mining.identifiers import email_address
+from lead_mining.identifiers import mailboxes
 from lead_mining.privacy.scrub import Needles, emptied
 from lead_mining.privacy.suppression import Suppressed
 from lead_mining.providers.base import Company, Contact, JsonObject
@@ -48,10 +48,9 @@ def without_records(raw: Any, records: Sequence[JsonObject]) -> Any:
 
 
 def _needles(company: Company, people: Sequence[Contact]) -> Needles:
-    addresses = (email_address(person.email) for person in people if person.email)
     known_at = (company.reveal_id, company.domain)
     return Needles(
-        emails=frozenset(address for address in addresses if address),
+        emails=frozenset(address for person in people for address in mailboxes(person.email)),
         names=frozenset(person.full_name for person in people if person.full_name),
         phones=frozenset(person.phone for person in people if person.phone),
         companies=frozenset(mark.lower() for mark in known_at if mark),

@@ -18,9 +18,10 @@ from lead_mining.audit import audit
 from lead_mining.erasing import erase
 from lead_mining.exceptions import CrmError, InvalidRequest
 from lead_mining.privacy import erasure
+from lead_mining.privacy.export import export
 from lead_mining.privacy.subject import Subject
 from lead_mining.privacy.suppression import Suppressed, find_suppressed
-from lead_mining.providers.base import Company
+from lead_mining.providers.base import Company, Contact
 
 
 def one(conn: psycopg.Connection, query: str, *params: Any) -> Any:
@@ -80,6 +81,34 @@ def test_a_person_is_nowhere_any_more_and_the_colleagues_are(conn: psycopg.Conne
         None,
         None,
     )
+
+
+@pytest.mark.parametrize("asked", ["Zoë Roe <ZOË.ROE@gone.example>", "jo@gone.example"])
+def test_a_person_is_found_by_each_address_of_a_field(
+    conn: psycopg.Connection, run_id: int, docs: Path, asked: str
+) -> None:
+    lead_id, contact, _ = someone(conn, run_id)
+    field = "mailto:Jo@gone.example; Zoë.Roe@gone.example"
+    conn.execute(
+        "UPDATE lead_mining.candidate SET company = replace(company::text, %s, %s)::jsonb WHERE lead_id = %s",
+        [contact["email"], field, lead_id],
+    )
+    conn.execute("UPDATE crm_lead SET email_from = %s WHERE id = %s", [field, lead_id])
+    conn.execute(
+        "UPDATE lead_mining.raw_page SET body = replace(body::text, %s, %s)::jsonb WHERE run_id = %s",
+        [contact["email"], field, run_id],
+    )
+    subject = Subject.of("email", asked)
+    held = export(conn, subject)
+    assert [lead["email_from"] for lead in held["leads"]] == [c["contacts"][0]["email"] for c in held["candidates"]]
+
+    erase(conn, subject, "the officer", docs)
+
+    assert occurrences(conn, ["jo@gone.example", "Zoë.Roe@gone.example", contact["full_name"]]) == []
+    companies = [
+        (1, Company(contacts=(Contact(email="Zoë.Roe@GONE.example"), Contact(email="mailto:jo@gone.example"))))
+    ]
+    assert {s.contact_index for s in find_suppressed(conn, companies)} == {0, 1}
 
 
 def test_the_certificate_tells_how_much_and_nobodys_data(conn: psycopg.Connection, run_id: int, docs: Path) -> None:

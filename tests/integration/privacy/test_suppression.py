@@ -87,6 +87,44 @@ def test_the_crms_own_blacklists_count_as_they_are_at_that_moment(crm: psycopg.C
     assert find_suppressed(crm, [(7, ACME)]) == []
 
 
+FIELDS = [
+    ("Zoë.Roe@gone.example", "Zoë.Roe@gone.example"),
+    ("Zoë.Roe@gone.example", "Zoë Roe <Zoë.Roe@GONE.example>"),
+    ("sales@gone.example", "info@here.example, sales@gone.example"),
+    ("info@gone.example", "Info@gone.example; sales@here.example"),
+    ("jo@gone.example", "mailto:jo@gone.example"),
+    ("jo@gone.example", "jo@gone.example;"),
+    ("jo@gone.example", "Jo Roe jo@gone.example"),
+    ("jo@gone.example", "jo\x00@gone.example"),
+]
+
+
+@pytest.mark.parametrize("crm_kind", ["odoo17"], indirect=True)
+def test_every_address_of_a_field_is_looked_up_on_each_list(crm: psycopg.Connection) -> None:
+    for listed, field in FIELDS:
+        companies = [(1, Company(emails=(field,))), (2, Company(contacts=(BO, Contact(email=field))))]
+        assert find_suppressed(crm, companies) == []
+        crm.execute("INSERT INTO mail_blacklist (email, active) VALUES (%s, true)", [listed])
+        of_the_crm = {(s.candidate_id, s.contact_index, s.kind) for s in find_suppressed(crm, companies)}
+        crm.execute("TRUNCATE mail_blacklist")
+        put(crm, "email", listed.upper())
+        of_ours = {(s.candidate_id, s.contact_index, s.kind) for s in find_suppressed(crm, companies)}
+        crm.execute("DELETE FROM lead_mining.suppression")
+        assert of_the_crm == of_ours == {(1, None, "email"), (2, 1, "email")}, field
+
+
+@pytest.mark.parametrize("crm_kind", ["odoo17"], indirect=True)
+def test_a_number_is_looked_up_as_the_crm_reads_it(crm: psycopg.Connection) -> None:
+    crm.execute("INSERT INTO phone_blacklist (number, active) VALUES ('+493090182099', true)")
+    for country, phone, home in (
+        ("US", "0049 30 90182099", None),
+        ("US", "493090182099", "US"),
+        (None, "030 90182099", "DE"),
+    ):
+        companies = [(1, Company(country_code=country, phones=(phone,)))]
+        assert [s.kind for s in find_suppressed(crm, companies, home)] == ["phone"], phone
+
+
 def test_an_entry_is_on_the_list_once_and_can_be_lifted(crm: psycopg.Connection) -> None:
     entries = [
         Entry.of("email", "ann@acme.example", "asked", "one"),

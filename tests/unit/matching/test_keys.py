@@ -60,14 +60,17 @@ def keys(company: Company, kind: str) -> set[str]:
 
 def test_emails_of_the_company_and_of_its_contacts() -> None:
     company = Company(
-        emails=("Info@Acme.COM", "Acme <sales@acme.com>", "me@gmail.com"),
+        emails=("Info@Acme.COM", "Acme <sales@acme.com>", "me@gmail.com", "a@b.com, mailto:c@d.com;", "e@f.com\x00"),
         contacts=(Contact(email="ada@acme.com"), Contact(full_name="Bo")),
     )
-    assert keys(company, "email") == {"info@acme.com", "sales@acme.com", "me@gmail.com", "ada@acme.com"}
+    assert keys(company, "email") == {
+        *("info@acme.com", "sales@acme.com", "me@gmail.com", "ada@acme.com"),
+        *("a@b.com", "c@d.com", "e@f.com"),
+    }
 
 
-@pytest.mark.parametrize("text", ["", "@", "a@b", "a@@b.com", "a b@c.com", "a@b.com, c@d.com", "call me", "a@b.com;'", "x" * 400 + "@b.com", "a@b.com\x00"])  # fmt: skip
-def test_what_is_no_single_address_gives_no_key(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "@", "a@b", "a@@b.com", "call me", "x" * 400 + "@b.com"])
+def test_what_is_no_address_gives_no_key(text: str) -> None:
     assert match_keys(Company(emails=(text,))) == frozenset()
 
 

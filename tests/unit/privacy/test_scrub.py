@@ -49,6 +49,32 @@ def test_however_a_person_is_written(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "field",
+    [
+        "Zoë.Roe@gone.example",
+        "zoë.roe@GONE.example",
+        "ZOË.ROE@gone.example",
+        "Zoë Roe <Zoë.Roe@gone.example>",
+        "other@here.example, Zoë.Roe@gone.example",
+        "Zoë.Roe@gone.example; other@here.example",
+        "mailto:Zoë.Roe@gone.example",
+        "Zoë.Roe@gone.example;",
+        "Zoë Roe Zoë.Roe@gone.example",
+        '"zo\\u00cb.roe@gone.example"',
+        "ZO%C3%8B.ROE%40gone.example",
+    ],
+)
+def test_a_person_is_known_in_a_field_of_addresses_however_it_is_written(field: str) -> None:
+    zoe = Needles(emails=frozenset(["zoë.roe@gone.example"]))
+    assert zoe.within(field, names=False)
+    if "@" in field and "\\" not in field:
+        assert zoe.is_email(field)
+        assert zoe.is_record({"email": field, "title": "CEO"}, names=False)
+        others = Needles(emails=frozenset(["roe@gone.example"]))
+        assert not others.is_email(field)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "joann.o'hara@acme.example",
