@@ -38,6 +38,9 @@ _CRM_SESSION = {
 }
 
 
+_TEST_TAKES = 30.0  # seconds, with all tries of a free call
+
+
 class _ProviderHook(BaseHook):
     """A connection that stands for a provider; the hook of each connection type is a class of its own, for Airflow."""
 
@@ -54,9 +57,12 @@ class _ProviderHook(BaseHook):
         return provider_for(self.conn_id)
 
     def test_connection(self) -> tuple[bool, str]:
-        """One free call."""
+        """One free call, of which a thread of Airflow's API server waits half a minute at most."""
+        from lead_mining.providers.deadline import call_ends_within
+
         try:
-            return True, self.get_conn().check()
+            with call_ends_within(_TEST_TAKES):
+                return True, self.get_conn().check()
         except LeadMiningError as error:
             return False, str(error)
 

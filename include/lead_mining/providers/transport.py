@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,10 +26,11 @@ from lead_mining.exceptions import (
     ProviderUnavailable,
 )
 from lead_mining.providers.base import Gate
+from lead_mining.providers.deadline import bounded, call_ends_within
 from lead_mining.providers.text import shorten, storable
 
 CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 300.0  # as Odoo waits for its provider
+READ_TIMEOUT = 300.0  # of a whole call, as Odoo waits for its provider
 MAX_ANSWER_BYTES = 32 * 2**20  # 200 companies with five contacts each take less than 2 MiB
 MOST_VALUES = 500_000  # and have less than 50,000 values; read, a value takes many times what it takes as text
 _HEADERS = {"Accept-Encoding": "gzip"}
@@ -42,7 +42,7 @@ _LONGEST_NUMBER = 1000  # digits; Python refuses to read more than 4300
 
 def new_client() -> httpx.Client:
     """A client as paid calls need it: patient, and never redirected (a redirect would carry the token elsewhere)."""
-    return httpx.Client(timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT), follow_redirects=False)
+    return bounded(httpx.Client(timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT), follow_redirects=False))
 
 
 def check_base_url(base_url: str) -> str:
@@ -59,7 +59,8 @@ def check_base_url(base_url: str) -> str:
 def answers(client: httpx.Client, url: str) -> int:
     """The status with which `url` answers a HEAD request. Raises ProviderUnavailable if nothing answers."""
     try:
-        return client.head(url, timeout=CONNECT_TIMEOUT, follow_redirects=False).status_code
+        with call_ends_within(CONNECT_TIMEOUT):
+            return client.head(url, timeout=CONNECT_TIMEOUT, follow_redirects=False).status_code
     except httpx.HTTPError as error:
         raise ProviderUnavailable(f"{url} does not answer ({type(error).__name__}: {shorten(str(error))})") from None
 
@@ -119,9 +120,12 @@ def call_json(
     status, failed, wait = 0, False, None
     sent_headers = {**headers, **_HEADERS}
     try:
-        with client.stream(
-            method, url, params=list(params) or None, json=json, headers=sent_headers, follow_redirects=False
-        ) as response:
+        with (
+            call_ends_within(READ_TIMEOUT),
+            client.stream(
+                method, url, params=list(params) or None, json=json, headers=sent_headers, follow_redirects=False
+            ) as response,
+        ):
             status = response.status_code
             failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
             answered = {name: storable(value, secret) for name, value in response.headers.items()}
@@ -204,14 +208,10 @@ def _check_encoding(response: httpx.Response, url: str) -> None:
 
 def _read(response: httpx.Response, url: str) -> bytes:
     body = bytearray()
-    deadline = time.monotonic() + READ_TIMEOUT  # httpx times each read; a server may drip bytes for ever
     for chunk in response.iter_bytes():
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
             raise MalformedAnswer(f"{url} sent more than {MAX_ANSWER_BYTES} bytes")
-        if time.monotonic() > deadline:
-            why = f"{url} took more than {READ_TIMEOUT:.0f} s to send its answer"
-            raise ProviderUnavailable(why, charge="pending")
     return bytes(body)
 
 

@@ -136,12 +136,6 @@ def test_an_answer_of_five_times_as_many_companies_as_a_call_asks_for_is_read() 
     assert len(post(httpx.Response(200, content=body))) == 1000
 
 
-def test_an_answer_that_drips_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "READ_TIMEOUT", -1.0)
-    with pytest.raises(ProviderUnavailable, match="to send its answer"):
-        post(httpx.Response(200, content=iter([b"{", b"}"])))
-
-
 def test_gzip_is_read_and_other_encodings_are_refused() -> None:
     packed = gzip.compress(b'{"a": 1}')
     assert post(httpx.Response(200, content=packed, headers={"Content-Encoding": "gzip"})) == {"a": 1}
