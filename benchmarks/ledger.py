@@ -35,8 +35,8 @@ SAME_STATEMENTS = f"""
 BEGIN;
 SELECT lead_mining.ledger_lock('account ' || :account);
 {" ".join(ledger._BUDGETS.replace("%(account)s", "'account ' || :account").replace("%(run)s", "NULL::bigint").split())};
-INSERT INTO lead_mining.ledger_transaction (key, kind, owner, credits)
-    VALUES (gen_random_uuid()::text, 'hold', 'account ' || :account, 1)
+INSERT INTO lead_mining.ledger_transaction (key, kind, owner, credits, run_id)
+    VALUES (gen_random_uuid()::text, 'hold', 'account ' || :account, 1, :account)
     ON CONFLICT (key) DO NOTHING RETURNING id AS hold_id \\gset
 COMMIT;
 BEGIN;
@@ -49,6 +49,12 @@ INSERT INTO lead_mining.ledger_transaction (key, kind, owner, credits, hold_id)
 COMMIT;
 """
 """What `hold` and `capture` send, for pgbench; it has no Python in between, and no key to look up again."""
+
+RUN = """
+INSERT INTO lead_mining.run (id, run_key, request, context, provider, credit_account, dry_run, lead_number, max_cost,
+    needs_approval) OVERRIDING SYSTEM VALUE
+VALUES (%(id)s, %(account)s, '{}', '{}', 'p', %(account)s, false, 1, 1, false) ON CONFLICT DO NOTHING
+"""
 
 
 @dataclass(frozen=True)
@@ -69,11 +75,12 @@ def spend(dsn: str, accounts: int, client: int, seconds: float) -> int:
     """Holds and captures for so long; how many operations were committed."""
     operations = 0
     with psycopg.connect(dsn) as conn:
+        runs = dict(conn.execute("SELECT credit_account, id FROM lead_mining.run").fetchall())
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             account = f"account {1 + (client * 7919 + operations // 2) % accounts}"
             key = uuid.uuid4().hex
-            hold_id = ledger.hold(conn, account, 1, key)
+            hold_id = ledger.hold(conn, account, 1, key, runs[account])
             conn.commit()
             ledger.capture(conn, hold_id, 1, f"{key} c")
             conn.commit()
@@ -107,6 +114,7 @@ def measure(dsn: str, script: Path, accounts: int, options: argparse.Namespace) 
     with psycopg.connect(dsn) as conn:
         for number in range(1, accounts + 1):
             ledger.top_up(conn, f"account {number}", CREDITS, f"top-up {number}", "benchmark")
+            conn.execute(RUN, {"id": number, "account": f"account {number}"})
     mine, bare = [], []
     with ProcessPoolExecutor(options.clients, mp_context=get_context("spawn")) as pool:
         ours(pool, dsn, accounts, options.clients, 1)  # starts the processes

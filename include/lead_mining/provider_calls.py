@@ -102,7 +102,10 @@ def answered(conn: Connection, call_id: int, charged: int, doubt: str | None = N
 
 
 def not_charged(conn: Connection, call_id: int, by: str | None = None, error: str | None = None) -> bool:
-    """The provider took nothing, so the page may be asked for again. `by`: who found out, if not its own answer."""
+    """The provider took nothing, so the page may be asked for again. `by`: who found out, if not its own answer.
+
+    Its own answer says nothing any more where the call is `unknown` already: then this is False.
+    """
     return _end(conn, call_id, "not_charged", 0, by, error)
 
 
@@ -117,8 +120,9 @@ def _end(
     return bool(
         conn.execute(
             "UPDATE lead_mining.provider_call SET state = %s, charged = %s, settled_by = %s,"
-            " error = coalesce(%s, error), ended_at = clock_timestamp() WHERE id = %s AND state IN ('open', 'unknown')",
-            [state, charged, by, error, call_id],
+            " error = coalesce(%s, error), ended_at = clock_timestamp() WHERE id = %s"
+            " AND (state = 'open' OR state = 'unknown' AND (%s <> 'not_charged' OR %s::text IS NOT NULL))",
+            [state, charged, by, error, call_id, state, by],
         ).rowcount
     )
 

@@ -59,6 +59,13 @@ examined (claim, "check", what, expected, found) AS (
            coalesce(used.credits, 0)::text, coalesce(counted.credits, 0)::text
     FROM used FULL JOIN lead_mining.monthly_use AS counted USING (scope, name, month)
     UNION ALL
+    SELECT 0, 'movement_is_on_the_account_of_its_run', format('%s, transaction %s', m.kind, m.id),
+           coalesce(r.credit_account, 'the account of a run'), m.owner
+    FROM moved m
+    LEFT JOIN lead_mining.candidate c ON c.id = m.candidate_id
+    LEFT JOIN lead_mining.run r ON r.id = coalesce(m.run_id, c.run_id)
+    WHERE m.kind IN ('hold', 'capture', 'release', 'refund')
+    UNION ALL
     SELECT 0, 'expired_hold_is_given_back', format('hold %s', id), '0',
            CASE WHEN expires_at < now() - interval '3 days' THEN remaining ELSE 0 END::text
     FROM lead_mining.hold
@@ -77,6 +84,16 @@ examined (claim, "check", what, expected, found) AS (
     LEFT JOIN moved m ON m.run_id = r.id AND m.kind = 'capture'
     WHERE a.provider_conn_id IS NULL GROUP BY r.id
     UNION ALL
+    SELECT 1, 'refund_is_what_was_paid', format('candidate %s', c.id),
+           (r.lead_credits + r.contact_credits * c.contacts)::text, m.credits::text
+    FROM moved m JOIN lead_mining.candidate c ON c.id = m.candidate_id JOIN lead_mining.run r ON r.id = c.run_id
+    WHERE m.kind = 'refund'
+    UNION ALL
+    SELECT 1, 'run_is_as_it_was_planned', format('run %s', r.run_key),
+           format('%s leads, at most %s credits', s.result->'lead_number', s.result->'max_cost'),
+           format('%s leads, at most %s credits', r.lead_number, r.max_cost)
+    FROM lead_mining.run r JOIN lead_mining.run_step s ON s.run_id = r.id AND s.step = 'prepare_request'
+    UNION ALL
     SELECT 1, 'spent_by_a_run', format('%s, transaction %s', kind, id), 'a run',
            CASE WHEN kind = 'capture' AND run_id IS NOT NULL THEN 'a run' ELSE 'none' END
     FROM moved WHERE kind IN ('capture', 'charge') AND NOT mirrored
@@ -91,7 +108,7 @@ examined (claim, "check", what, expected, found) AS (
     JOIN lead_mining.run r ON r.id = k.run_id
     JOIN lead_mining.credit_account a ON a.name = r.credit_account AND a.provider_conn_id IS NOT NULL
     LEFT JOIN moved m ON m.call_id = k.id
-    WHERE k.state IN ('answered', 'lost') GROUP BY k.id
+    WHERE k.state IN ('answered', 'lost', 'not_charged') GROUP BY k.id
     UNION ALL
     SELECT 1, 'contacts_paid_are_contacts_loaded', format('lead %s of run %s', c.lead_id, r.run_key),
            jsonb_array_length(c.company->'contacts')::text, c.contacts::text

@@ -15,7 +15,7 @@ from airflow.sdk import DAG
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 from credit_dags import call, function, load, run_in_airflow, validated
-from mined_runs import lose_call, make_run
+from mined_runs import lose_call, make_run, set_aside
 
 import lead_mining
 from lead_mining import charge_doubts, notifiers
@@ -73,7 +73,7 @@ def test_its_tasks_stand_alone_and_are_retried(dag: DAG) -> None:
 def test_holds_whose_time_is_over_are_given_back(dag: DAG, conn: psycopg.Connection) -> None:
     with conn.transaction():
         ledger.top_up(conn, "default", 100, "t", "invoice")
-        old, _ = (ledger.hold(conn, "default", 10, key) for key in ("old", "new"))
+        old, _ = (set_aside(conn, "default", 10, key) for key in ("old", "new"))
     with conn.transaction():
         conn.execute("ALTER TABLE lead_mining.hold DISABLE TRIGGER USER")
         conn.execute("UPDATE lead_mining.hold SET expires_at = now() WHERE id = %s", [old])

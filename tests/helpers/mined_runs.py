@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from psycopg import Connection
 
 from lead_mining import candidates, provider_calls
@@ -10,14 +12,22 @@ from lead_mining.credits import ledger, run_holds
 
 def make_run(conn: Connection, account: str = "default", number: str = "LMR001") -> int:
     """A mining run that nothing was done for yet; its id."""
-    row = conn.execute(
+    conn.execute(
         "INSERT INTO lead_mining.run (run_key, request, context, provider, credit_account, dry_run, lead_number,"
         " max_cost, needs_approval, request_number) VALUES (%s, '{}', '{}', 'a_provider', %s, false, 9, 99, false, %s)"
-        " RETURNING id",
+        " ON CONFLICT (run_key) DO NOTHING",
         [f"lead_mining/{number}", account, number],
-    ).fetchone()
+    )
+    row = conn.execute("SELECT id FROM lead_mining.run WHERE run_key = %s", [f"lead_mining/{number}"]).fetchone()
     assert row
     return int(row[0])
+
+
+def set_aside(conn: Connection[Any], account: str, credits: int, key: str, run_id: int | None = None) -> int:
+    """A hold for a run that holds nothing else, the same for the same key; its id."""
+    if run_id is None:
+        run_id = make_run(conn, account, f"run of {key}")
+    return ledger.hold(conn, account, credits, key, run_id)
 
 
 def mine(conn: Connection, account: str, leads: dict[int, int], number: str = "LMR001") -> dict[int, int]:
@@ -38,6 +48,12 @@ def mine(conn: Connection, account: str, leads: dict[int, int], number: str = "L
             ).fetchone()
             assert row
             found[lead_id] = int(row[0])
+        if conn.execute("SELECT to_regclass('public.crm_lead')").fetchone() != (None,):
+            conn.execute(
+                "INSERT INTO crm_lead (id, name, type) SELECT id, 'A lead', 'lead' FROM unnest(%s::int[]) AS id"
+                " WHERE id NOT IN (SELECT id FROM crm_lead)",
+                [list(leads)],
+            )
         candidates.set_loaded(conn, {candidate_id: lead_id for lead_id, candidate_id in found.items()})
         cost = sum(1 + contacts for contacts in leads.values())
         hold = run_holds.hold_for_run(conn, account, cost, run_id)

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from crm_role import apply_role, logged_in
+from mined_runs import set_aside
 
 from lead_mining import buying, pipeline, runs
 from lead_mining.audit import audit
@@ -177,6 +178,10 @@ PLANTED = {
     " WHERE released > 0",
     "spent_is_what_was_paid": "UPDATE lead_mining.ledger_account SET balance = balance + 1 WHERE bucket = 'spent'",
     "run_paid_for_what_it_loaded": f"UPDATE lead_mining.candidate SET contacts = contacts + 1 WHERE id = {LOCAL}",
+    "movement_is_on_the_account_of_its_run": "UPDATE lead_mining.ledger_transaction SET owner = 'mirror'"
+    " WHERE kind = 'hold' AND owner = 'default'",
+    "refund_is_what_was_paid": "UPDATE lead_mining.ledger_transaction SET credits = credits + 1 WHERE kind = 'refund'",
+    "run_is_as_it_was_planned": "UPDATE lead_mining.run SET max_cost = max_cost + 1",
     "spent_by_a_run": "UPDATE lead_mining.hold SET run_id = NULL WHERE captured > 0 AND owner = 'default'",
     "spent_on_a_call_or_by_a_person": "UPDATE lead_mining.ledger_transaction SET call_id = NULL WHERE kind = 'capture'",
     "call_is_paid_as_charged": "UPDATE lead_mining.provider_call SET charged = charged + 1 WHERE state = 'lost'",
@@ -243,7 +248,7 @@ def test_psql_fails_as_the_role_that_mines(mined: psycopg.Connection, crm_dsn: s
     )
 
 
-def test_an_account_without_runs_agrees(conn: psycopg.Connection) -> None:
+def test_a_run_that_only_holds_credits_agrees(conn: psycopg.Connection) -> None:
     with conn.transaction():
-        ledger.hold(conn, "default", 5, key="nobody's")
+        set_aside(conn, "default", 5, key="nobody's")
     assert audit(conn) == []

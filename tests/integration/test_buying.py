@@ -199,6 +199,7 @@ def test_only_a_call_at_the_same_time_makes_the_balance_say_nothing(
     other = lose_call(conn, make_run(conn), most=3)
     conn.execute(
         "UPDATE lead_mining.provider_call SET provider = 'lead_mining_provider', state = %s, charged = %s,"
+        " settled_by = 'ada',"
         " asked_at = ours.at + make_interval(secs => %s), pending_until = ours.at + make_interval(secs => %s),"
         " ended_at = CASE WHEN %s <> 'open' THEN clock_timestamp() + interval '1 min' END"
         " FROM (SELECT asked_at AS at FROM lead_mining.provider_call WHERE run_id = %s) AS ours WHERE id = %s",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from crm_role import apply_role, is_refused, logged_in
+from mined_runs import set_aside
 from psycopg import errors
 
 from lead_mining import provider_calls
@@ -35,7 +36,7 @@ def role(superuser: psycopg.Connection) -> Iterator[psycopg.Connection]:
     with logged_in(superuser) as conn:
         with conn.transaction():
             ledger.top_up(conn, "default", 100, key="t", reference="invoice 7")
-            ledger.hold(conn, "default", 40, key="h")
+            set_aside(conn, "default", 40, key="h")
         yield conn
 
 
@@ -64,7 +65,7 @@ def granted(conn: psycopg.Connection) -> dict[tuple[str, str], set[str]]:
 
 def test_the_ledger_works_as_the_role(role: psycopg.Connection) -> None:
     with role.transaction(force_rollback=True):
-        held = ledger.hold(role, "default", 10, key="x")
+        held = set_aside(role, "default", 10, key="x")
         ledger.capture(role, held, 4, key="x captured")
         assert ledger.release(role, held, key="x released") == 6
         accounts.set_up(role, Account("mirror", provider_conn_id="p"))
@@ -79,9 +80,10 @@ PAID_LEAD = """
     INSERT INTO lead_mining.run (run_key, request, context, provider, credit_account, dry_run, lead_number, max_cost,
         needs_approval) VALUES ('nightly/1', '{}', '{}', 'p', 'default', false, 1, 1, false);
     INSERT INTO lead_mining.raw_page (run_id, page_number, asked, found, charged, body) SELECT id, 1, 1, 1, 1, '{}'
-        FROM lead_mining.run;
+        FROM lead_mining.run WHERE run_key = 'nightly/1';
     INSERT INTO lead_mining.candidate (run_id, position, page_number, company, contacts) SELECT id, 1, 1, '{}', 0
-        FROM lead_mining.run;
+        FROM lead_mining.run WHERE run_key = 'nightly/1';
+    INSERT INTO public.crm_lead (id, name, type) VALUES (7, 'A lead', 'lead');
     UPDATE lead_mining.candidate SET state = 'loaded', lead_id = 7
 """
 
@@ -90,7 +92,7 @@ PAID_LEAD = """
 def run_id(role: psycopg.Connection) -> int:
     """A run that has loaded, and paid, one lead."""
     role.execute(PAID_LEAD)
-    found = role.execute("SELECT id FROM lead_mining.run").fetchone()
+    found = role.execute("SELECT id FROM lead_mining.run WHERE run_key = 'nightly/1'").fetchone()
     assert found is not None
     with role.transaction():
         ledger.capture(role, ledger.hold(role, "default", 1, key="r", run_id=found[0]), 1, key="r captured")
@@ -169,7 +171,10 @@ def test_nothing_of_ours_can_be_deleted_but_what_can_be_made_anew(
     allowed = [(do, table) for table in tables for do in how if not is_refused(role, f"{do} lead_mining.{table}")]
     assert sorted(allowed) == [
         ("DELETE FROM", table)
-        for table in ("candidate_key", "known_company", "known_company_state", "provider_slot", "suppression")
+        for table in (
+            *("candidate_key", "known_company", "known_company_state", "provider_answer", "provider_slot"),
+            "suppression",
+        )
     ]
 
 
@@ -292,7 +297,7 @@ SHADOWS = """
 
 POSTS = (
     ("top_up", "'x'", "NULL"),
-    ("hold", "NULL", "NULL"),
+    ("hold", "NULL", "NULL"),  # for the run of the first hold
     ("release", "NULL", "(SELECT max(id) FROM lead_mining.hold)"),
     ("charge", "'x'", "NULL"),
 )
@@ -310,8 +315,9 @@ def test_names_that_shadow_built_in_ones_change_nothing(
             role.execute("SELECT 'a'::text = 'b'::text")
     for kind, reference, hold in POSTS:
         role.execute(
-            "INSERT INTO lead_mining.ledger_transaction (key, kind, owner, credits, reference, hold_id)"
-            f" VALUES ('shadow {kind}', '{kind}', 'default', 1, {reference}, {hold})"
+            "INSERT INTO lead_mining.ledger_transaction (key, kind, owner, credits, reference, hold_id, run_id)"
+            f" VALUES ('shadow {kind}', '{kind}', 'default', 1, {reference}, {hold},"
+            f" {'(SELECT max(id) FROM lead_mining.run)' if kind == 'hold' else 'NULL'})"
         )
     assert role.execute("SELECT lead_mining.ledger_lock('default')").fetchone() == (60,)
     assert role.execute(f"SELECT count(*) FROM {schema}.ledger_entry").fetchone() == (0,)

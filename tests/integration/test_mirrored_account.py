@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from mined_runs import lose_call, make_run
+from mined_runs import lose_call, make_run, set_aside
 
 from lead_mining import buying, pipeline, provider_calls, reconciliation
 from lead_mining.audit import audit
@@ -141,7 +141,7 @@ def test_a_difference_is_told_and_kept_never_booked(
     mirror: psycopg.Connection, told: int, differs: bool, says: str
 ) -> None:
     with mirror.transaction():
-        ledger.hold(mirror, "mirror", 100, "what is held is still there at the provider")
+        set_aside(mirror, "mirror", 100, "what is held is still there at the provider")
     comparison = compare(mirror, lambda: told)
     assert comparison.differs == differs
     assert says in str(comparison)

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from crm_records import add_lead
 from database_snapshot import snapshot
+from mined_runs import set_aside
 from psycopg.rows import dict_row
 from scheduled_actions import add_cron
 
@@ -253,7 +254,7 @@ def test_credits_gone_between_failing_and_paying(conn: psycopg.Connection, provi
     pipeline.deduplicate(conn, run_id)
     pipeline.release(conn, KEY)  # a task had failed for good
     with conn.transaction():
-        ledger.hold(conn, "default", 998, key="somebody else")
+        set_aside(conn, "default", 998, key="somebody else")
     leads = count(conn, "crm_lead")
     with pytest.raises(InsufficientCredits):
         pipeline.debit_credits(conn, run_id)
@@ -266,7 +267,7 @@ def test_what_was_held_when_it_was_prepared_cannot_be_taken_by_others(
 ) -> None:
     pipeline.prepare_request(conn, KEY, COMPANIES)
     with conn.transaction(), pytest.raises(InsufficientCredits):
-        ledger.hold(conn, "default", 998, key="somebody else")
+        set_aside(conn, "default", 998, key="somebody else")
     assert mine(COMPANIES)["load"]["captured"] > 0
 
 

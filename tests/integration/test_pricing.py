@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from mined_runs import set_aside
 
 from lead_mining.credits import accounts, ledger
 from lead_mining.credits.accounts import Account
@@ -53,7 +54,7 @@ def test_what_is_needed_beside_what_is_left(
 
 def test_what_was_used_this_month_counts_for_the_account(conn: psycopg.Connection) -> None:
     accounts.set_up(conn, Account("default", monthly_budget=40))
-    ledger.hold(conn, "default", 35, "held")
+    set_aside(conn, "default", 35, "held")
     found = price(conn, asked())
     assert (found.enough, found.least.credits) == (False, 5)
     assert found.least.budget == "this month's budget of the account 'default'"

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from crm_records import add_lead
 from fake_sellers import Seller, company
+from mined_runs import set_aside
 from paid_catalogue import PaidCatalogue, write_catalogue
 
 from lead_mining import pipeline, retrying
@@ -278,7 +279,7 @@ def test_an_id_that_the_provider_gives_to_all_loses_none_of_them(
 
 def test_an_account_that_cannot_pay_loads_nothing(conn: psycopg.Connection, rejected: dict[str, int]) -> None:
     with conn.transaction():
-        ledger.hold(conn, "default", ledger.balance(conn, "default").available, "all")
+        set_aside(conn, "default", ledger.balance(conn, "default").available, "all")
     with pytest.raises(InsufficientCredits):
         retrying.prepare_retry(conn, "retry_rejections/one", [rejected["duplicate_domain"]], [], {})
     assert conn.execute("SELECT state FROM crm_iap_lead_mining_request").fetchall() == [("done",)]

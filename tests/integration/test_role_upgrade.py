@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from crm_role import PASSWORD, apply_role, dsn_of, is_refused, logged_in, run_role_sql
 from databases import new_database
+from mined_runs import set_aside
 
 from lead_mining import migrations
 from lead_mining.credits import ledger
@@ -123,7 +124,7 @@ def test_who_began_with_another_role_keeps_everything(superuser: psycopg.Connect
         assert migrations.migrate(role) == []
         migrations.check_migrated(role)
         with role.transaction():
-            ledger.hold(role, "default", 30, key="h")
+            set_aside(role, "default", 30, key="h")
         assert ledger.balance(role, "default") == Balance(available=470, held=30)
     superuser.execute("SET ROLE lead_mining_owner")
     superuser.execute("ALTER TABLE lead_mining.run ADD next_migration integer")

@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from credit_dags import airflow_connection
 from databases import ledger_database
 from mail_server import MailServer, running_mail_server
+from mined_runs import set_aside
 
 from lead_mining import notifiers
 from lead_mining.credits import accounts, ledger
@@ -68,7 +69,7 @@ def top_up(conn: psycopg.Connection, credits: int, account: str = "default") -> 
 def spend(conn: psycopg.Connection, credits: int, account: str = "default") -> None:
     with conn.transaction():
         row = conn.execute("SELECT count(*) FROM lead_mining.ledger_transaction").fetchone()
-        hold = ledger.hold(conn, account, credits, f"hold {row}")
+        hold = set_aside(conn, account, credits, f"hold {row}")
         ledger.capture(conn, hold, credits, f"capture {row}")
 
 

@@ -46,16 +46,15 @@ def top_up(conn: Connection[Any], account: str, credits: int, key: str, referenc
         return _post(cur, key, "top_up", account, credits, reference=reference)[1]
 
 
-def hold(conn: Connection[Any], account: str, credits: int, key: str, run_id: int | None = None) -> int:
-    """Set credits aside, for `run_id` (lead_mining.run.id) if given; returns the hold's id, the same for the same key.
+def hold(conn: Connection[Any], account: str, credits: int, key: str, run_id: int) -> int:
+    """Set credits aside for a run of that account; returns the hold's id, the same for the same key.
 
     Raises InsufficientCredits where the account, known or not, or a monthly budget has too little: nothing is changed
     and the caller's transaction stays usable. LedgerError where the key was used for anything else.
     """
     _check_text("account", account, _MAX_ACCOUNT)
     _check_credits(credits)
-    if run_id is not None:
-        _check_integer("run_id", run_id)
+    _check_integer("run_id", run_id)
     with _cursor(conn) as cur:
         left = _least(_limits(cur, account, run_id))
         if left.credits < credits and _posted(cur, key) is None:

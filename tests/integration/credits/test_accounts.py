@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from mined_runs import set_aside
 from psycopg.errors import CheckViolation, UniqueViolation
 
 from lead_mining.credits import accounts, ledger
@@ -74,7 +75,7 @@ def test_a_notice_is_due_once_until_topped_up(conn: Conn, account: str) -> None:
     assert accounts.take_notice(conn, account) is None
     ledger.top_up(conn, account, 1, f"{account} 2", "invoice")
     assert accounts.take_notice(conn, account) is None, "10 are not fewer than 10"
-    ledger.hold(conn, account, 10, f"{account} h")
+    set_aside(conn, account, 10, f"{account} h")
     assert accounts.take_notice(conn, account) == ("empty", 0)
 
 

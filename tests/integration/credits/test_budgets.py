@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from mined_runs import make_run
+from mined_runs import make_run, set_aside
 from psycopg.errors import CheckViolation
 
 from lead_mining.credits import accounts, ledger
@@ -54,13 +54,13 @@ def test_no_more_is_held_in_a_month_than_the_accounts_budget(conn: Conn, account
     with pytest.raises(
         InsufficientCredits, match=r"the budget of credit account .* 50 credits, cannot pay.*raise it"
     ) as no:
-        ledger.hold(conn, account, 21, f"{account} 2")
+        set_aside(conn, account, 21, f"{account} 2")
     assert (no.value.needed, no.value.available) == (21, 20)
     ledger.capture(conn, hold_id, 10, f"{account} c")
     assert used(conn, account) == {("account", "now"): 30}, "what is spent stays used"
     ledger.release(conn, hold_id, f"{account} r")
     assert used(conn, account) == {("account", "now"): 10}, "what is given back is not"
-    ledger.hold(conn, account, 40, f"{account} 2")
+    set_aside(conn, account, 40, f"{account} 2")
     assert ledger.spendable(conn, account).credits == 0
 
 
@@ -69,7 +69,7 @@ def test_a_new_month_has_a_new_budget_and_a_release_goes_to_the_old_one(conn: Co
     hold_id = ledger.hold(conn, account, 50, f"{account} 1", run_id)
     a_month_passes(conn, account)
     assert ledger.spendable(conn, account) == Spendable(50, None)
-    ledger.hold(conn, account, 20, f"{account} 2")
+    set_aside(conn, account, 20, f"{account} 2")
     ledger.release(conn, hold_id, f"{account} r")
     assert used(conn, account) == {("account", "before"): 0, ("account", "now"): 20}
 
@@ -79,22 +79,22 @@ def test_runs_of_a_search_share_its_budget_over_accounts(conn: Conn, account: st
     ledger.top_up(conn, other, 100, f"{other} t", "invoice")
     again = make_run(conn, other, other)
     conn.execute("UPDATE lead_mining.run SET saved_search = %s, search_budget = 40 WHERE id = %s", [account, again])
-    ledger.hold(conn, account, 30, f"{account} 1", of_search)
+    set_aside(conn, account, 30, f"{account} 1", of_search)
     assert [limit.credits for limit in ledger.limits(conn, other, again)] == [100, 10]
     with pytest.raises(InsufficientCredits, match="the budget of saved search"):
-        ledger.hold(conn, other, 11, f"{other} 2", again)
-    ledger.hold(conn, other, 10, f"{other} 2", again)
+        set_aside(conn, other, 11, f"{other} 2", again)
+    set_aside(conn, other, 10, f"{other} 2", again)
     assert used(conn, account)["search", "now"] == 40
     assert ledger.spendable(conn, other).credits == 90, "outside the search its budget is nobody's limit"
 
 
 def test_a_budget_of_nothing_and_one_below_what_is_used(conn: Conn, account: str, run_id: int) -> None:
-    ledger.hold(conn, account, 30, f"{account} 1")
+    set_aside(conn, account, 30, f"{account} 1")
     for budget in (20, 0):
         accounts.set_up(conn, Account(account, monthly_budget=budget))
         assert ledger.spendable(conn, account).credits == 0
         with pytest.raises(InsufficientCredits):
-            ledger.hold(conn, account, 1, f"{account} 2")
+            set_aside(conn, account, 1, f"{account} 2")
     assert ledger.balance(conn, account) == Balance(available=70, held=30)
 
 
@@ -119,7 +119,7 @@ def test_holds_at_once_do_not_pass_a_budget_together(
             start.wait()
             for turn in range(4):
                 try:
-                    ledger.hold(own, account, 3, f"{account} {number}/{turn}", of_search if kind == "search" else None)
+                    set_aside(own, account, 3, f"{account} {number}/{turn}", of_search if kind == "search" else None)
                     held += 3
                 except InsufficientCredits:
                     pass

@@ -7,6 +7,7 @@ from threading import Barrier
 from typing import Any, TypeVar
 
 import psycopg
+from mined_runs import set_aside
 
 from lead_mining.credits import ledger
 from lead_mining.credits.ledger import Balance
@@ -40,7 +41,7 @@ def test_holds_at_once_never_overspend(ledger_dsn: str, conn: psycopg.Connection
         for turn in range(20):
             credits = 1 + (7 * number + turn) % 13
             try:
-                ledger.hold(own, account, credits, f"{account} {number}/{turn}")
+                set_aside(own, account, credits, f"{account} {number}/{turn}")
                 held += credits
             except InsufficientCredits as error:
                 refusals.append((credits, error.available))
@@ -57,7 +58,7 @@ def test_holds_at_once_never_overspend(ledger_dsn: str, conn: psycopg.Connection
 def test_one_hold_at_once_is_one_hold(ledger_dsn: str, conn: psycopg.Connection[Any], account: str) -> None:
     ledger.top_up(conn, account, 10, f"{account} t", "invoice 7")
     conn.commit()
-    ids = at_once(ledger_dsn, lambda own, _: ledger.hold(own, account, 10, f"{account} h"))
+    ids = at_once(ledger_dsn, lambda own, _: set_aside(own, account, 10, f"{account} h"))
     assert len(set(ids)) == 1
     assert ledger.balance(conn, account) == Balance(held=10)
 
@@ -82,7 +83,7 @@ def test_many_operations_a_transaction_in_any_order_do_not_deadlock(
     ledger_dsn: str, conn: psycopg.Connection[Any], account: str
 ) -> None:
     ledger.top_up(conn, account, 10_000, f"{account} t", "invoice 7")
-    holds = [ledger.hold(conn, account, 100, f"{account} h{n}") for n in range(20)]
+    holds = [set_aside(conn, account, 100, f"{account} h{n}") for n in range(20)]
     conn.commit()
 
     def work(own: psycopg.Connection[Any], number: int) -> None:
@@ -91,7 +92,7 @@ def test_many_operations_a_transaction_in_any_order_do_not_deadlock(
             for step, hold_id in enumerate(order.sample(holds, 5)):
                 ledger.capture(own, hold_id, 1, f"{account} c{number}/{turn}/{step}")
                 ledger.top_up(own, account, 1, f"{account} t{number}/{turn}/{step}", "invoice")
-                held = ledger.hold(own, account, 1, f"{account} h{number}/{turn}/{step}")
+                held = set_aside(own, account, 1, f"{account} h{number}/{turn}/{step}")
                 ledger.release(own, held, f"{account} r{number}/{turn}/{step}")
             own.commit()
 

@@ -6,6 +6,7 @@ from typing import Any, LiteralString
 
 import psycopg
 import pytest
+from mined_runs import lose_call, make_run, mine, set_aside
 from psycopg import errors
 
 from lead_mining.credits import ledger
@@ -18,7 +19,7 @@ Conn = psycopg.Connection[Any]
 def hold_id(conn: Conn, account: str) -> int:
     """A hold of 40 of 100 credits, committed."""
     ledger.top_up(conn, account, 100, f"{account} t", "invoice 7")
-    held = ledger.hold(conn, account, 40, f"{account} h")
+    held = set_aside(conn, account, 40, f"{account} h")
     conn.commit()
     return held
 
@@ -57,8 +58,9 @@ def test_direct_writes_are_refused(conn: Conn, account: str, hold_id: int, state
 
 
 INSERT = (
-    "INSERT INTO lead_mining.ledger_transaction (key, kind, owner, credits, hold_id, reference)"
-    " VALUES (%s, %s, %s, %s, %s, %s)"
+    "INSERT INTO lead_mining.ledger_transaction (key, kind, owner, credits, hold_id, reference, run_id)"
+    " SELECT *, CASE kind WHEN 'hold' THEN (SELECT max(id) FROM lead_mining.run WHERE credit_account = owner) END"
+    " FROM (VALUES (%s, %s, %s, %s::bigint::integer, %s::bigint, %s)) AS given (key, kind, owner, credits, hold_id, reference)"
 )
 
 
@@ -94,7 +96,7 @@ def test_a_transaction_that_makes_no_sense_is_refused(
 
 
 def test_one_hold_cannot_spend_what_another_holds(conn: Conn, account: str, hold_id: int) -> None:
-    small = ledger.hold(conn, account, 1, f"{account} small")
+    small = set_aside(conn, account, 1, f"{account} small")
     with pytest.raises(errors.CheckViolation, match="hold"):
         conn.execute(INSERT, [f"{account} x", "capture", account, 2, small, None])
 
@@ -102,12 +104,13 @@ def test_one_hold_cannot_spend_what_another_holds(conn: Conn, account: str, hold
 def test_a_hold_cannot_be_captured_on_another_account(conn: Conn, account: str, hold_id: int) -> None:
     other = f"{account} other"
     ledger.top_up(conn, other, 10, f"{other} t", "invoice 8")
-    ledger.hold(conn, other, 10, f"{other} h")
+    set_aside(conn, other, 10, f"{other} h")
     with pytest.raises(errors.ForeignKeyViolation, match=f'hold {hold_id} of credit account "{other}" does not exist'):
         conn.execute(INSERT, [f"{account} x", "capture", other, 5, hold_id, None])
 
 
 def test_a_transaction_on_an_unknown_account_is_refused(conn: Conn, account: str) -> None:
+    make_run(conn, account, account)
     with pytest.raises(errors.ForeignKeyViolation, match=f'credit account "{account}" does not exist'):
         conn.execute(INSERT, [f"{account} h", "hold", account, 1, None, None])
 
@@ -144,3 +147,68 @@ def test_entries_cannot_be_added_to_an_old_transaction(conn: Conn, account: str,
         conn.execute("INSERT INTO lead_mining.ledger_entry VALUES (%s, %s, %s, 0)", [hold_id, account_id, amount])
     with pytest.raises(errors.CheckViolation, match="4 entries with sum 0"):
         conn.commit()
+
+
+def test_a_hold_is_for_a_run_and_on_its_account(conn: Conn, account: str, hold_id: int) -> None:
+    other = f"{account} other"
+    ledger.top_up(conn, other, 10, f"{other} t", "invoice 8")
+    run_of_other = make_run(conn, other, other)
+    conn.commit()
+    with pytest.raises(errors.CheckViolation, match=f'pays from the account "{other}", not from "{account}"'):
+        ledger.hold(conn, account, 1, f"{account} elsewhere", run_of_other)
+    conn.rollback()
+    with pytest.raises(errors.CheckViolation, match="a hold is for a run, and none is named"):
+        conn.execute(
+            "INSERT INTO lead_mining.ledger_transaction (key, kind, owner, credits) VALUES ('x', 'hold', %s, 1)",
+            [account],
+        )
+
+
+def test_a_call_is_paid_from_the_holds_of_its_own_run(conn: Conn, account: str, hold_id: int) -> None:
+    call_id = lose_call(conn, make_run(conn, account, f"{account} other"))
+    with pytest.raises(errors.CheckViolation, match=f"call {call_id} is not of the run that hold {hold_id} is for"):
+        ledger.capture(conn, hold_id, 1, f"{account} c", call_id)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "contacts = contacts + 1",
+        "lead_id = lead_id + 1000000",
+        "state = 'accepted', lead_id = NULL",
+        "run_id = (SELECT max(id) FROM lead_mining.run)",
+        "company = '{\"contacts\": []}'",
+        'company = \'{"reveal_id": "another"}\'',
+    ],
+)
+def test_what_was_loaded_stays_as_it_is(conn: Conn, account: str, change: LiteralString) -> None:
+    ledger.top_up(conn, account, 9, f"{account} t", "invoice 7")
+    (lead_id,) = conn.execute("SELECT coalesce(max(lead_id), 0) + 1 FROM lead_mining.candidate").fetchone() or (1,)
+    candidate = mine(conn, account, {lead_id: 2}, account)[lead_id]
+    make_run(conn, account, f"{account} other")
+    with pytest.raises(errors.InsufficientPrivilege, match=f"candidate {candidate} is settled, and stays as it is"):
+        conn.execute(f"UPDATE lead_mining.candidate SET {change} WHERE id = %s", [candidate])
+
+
+@pytest.mark.parametrize(
+    ("state", "charged", "change"),
+    [
+        ("lost", 5, "state = 'not_charged', charged = 0"),
+        ("answered", 5, "state = 'not_charged', charged = 0"),
+        ("answered", 5, "charged = 6"),
+        ("not_charged", 0, "state = 'answered'"),
+        ("unknown", None, "state = 'not_charged', charged = 0"),
+        ("unknown", None, "state = 'not_charged', charged = 0, settled_by = 'balance'"),
+    ],
+)
+def test_what_came_of_a_call_stays_and_a_lost_one_is_settled_by_somebody(
+    conn: Conn, account: str, state: str, charged: int | None, change: LiteralString
+) -> None:
+    call_id = lose_call(conn, make_run(conn, account, account))
+    if state != "unknown":
+        conn.execute(
+            "UPDATE lead_mining.provider_call SET state = %s, charged = %s, settled_by = 'ada' WHERE id = %s",
+            [state, charged, call_id],
+        )
+    with pytest.raises(errors.InsufficientPrivilege, match=f"provider_call {call_id} is settled, and stays as it is"):
+        conn.execute(f"UPDATE lead_mining.provider_call SET {change} WHERE id = %s", [call_id])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from mined_runs import mine
+from mined_runs import mine, set_aside
 
 from lead_mining.credits import accounts, ledger
 from lead_mining.credits.accounts import Account
@@ -75,14 +75,14 @@ def machine(conn: psycopg.Connection[Any], mirrored: bool) -> type[RuleBasedStat
         @rule(credits=amounts)
         def hold(self, credits: int) -> None:
             if credits <= self.model.spendable:
-                hold_id = self.call(ledger.hold, self.account, credits, self.key())
+                hold_id = self.call(set_aside, self.account, credits, self.key())
                 assert hold_id not in self.model.remaining
                 self.model.remaining[hold_id] = credits
                 self.model.available -= credits
                 self.model.used += credits
             else:
                 with pytest.raises(InsufficientCredits) as refused:
-                    ledger.hold(conn, self.account, credits, self.key())
+                    set_aside(conn, self.account, credits, self.key())
                 assert refused.value.available == self.model.spendable
                 conn.rollback()
 

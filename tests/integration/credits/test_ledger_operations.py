@@ -4,6 +4,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from mined_runs import set_aside
 from psycopg.rows import dict_row
 
 from lead_mining.credits import ledger
@@ -40,7 +41,7 @@ def test_an_account_nobody_topped_up_has_nothing(conn: Conn, account: str) -> No
 
 def test_credits_go_from_top_up_over_hold_to_capture_and_release(conn: Conn, account: str) -> None:
     assert ledger.top_up(conn, account, 100, f"{account} t", "invoice 7")
-    hold_id = ledger.hold(conn, account, 30, f"{account} h")
+    hold_id = set_aside(conn, account, 30, f"{account} h")
     assert ledger.balance(conn, account) == Balance(available=70, held=30, spent=0)
     ledger.capture(conn, hold_id, 12, f"{account} c1")
     ledger.capture(conn, hold_id, 8, f"{account} c2")
@@ -65,8 +66,8 @@ def test_credits_go_from_top_up_over_hold_to_capture_and_release(conn: Conn, acc
 def test_each_operation_is_done_once_a_key(conn: Conn, account: str) -> None:
     assert ledger.top_up(conn, account, 50, f"{account} t", "invoice 7") is True
     assert ledger.top_up(conn, account, 50, f"{account} t", "invoice 7, called again") is False
-    hold_id = ledger.hold(conn, account, 50, f"{account} h")
-    assert ledger.hold(conn, account, 50, f"{account} h") == hold_id, "though nothing is available any more"
+    hold_id = set_aside(conn, account, 50, f"{account} h")
+    assert set_aside(conn, account, 50, f"{account} h") == hold_id, "though nothing is available any more"
     ledger.capture(conn, hold_id, 40, f"{account} c")
     ledger.capture(conn, hold_id, 40, f"{account} c")
     assert ledger.release(conn, hold_id, f"{account} r") == 10
@@ -78,15 +79,15 @@ def test_each_operation_is_done_once_a_key(conn: Conn, account: str) -> None:
 
 def test_a_key_cannot_be_used_for_something_else(conn: Conn, account: str) -> None:
     ledger.top_up(conn, account, 50, f"{account} t", "invoice 7")
-    hold_id = ledger.hold(conn, account, 20, f"{account} h")
-    other_hold = ledger.hold(conn, account, 20, f"{account} h2")
+    hold_id = set_aside(conn, account, 20, f"{account} h")
+    other_hold = set_aside(conn, account, 20, f"{account} h2")
     ledger.capture(conn, hold_id, 5, f"{account} c")
     ledger.release(conn, other_hold, f"{account} r")
     wrong = [
         lambda: ledger.top_up(conn, account, 51, f"{account} t", "invoice 7"),
         lambda: ledger.top_up(conn, account + "x", 50, f"{account} t", "invoice 7"),
-        lambda: ledger.hold(conn, account, 50, f"{account} t"),
-        lambda: ledger.hold(conn, account, 21, f"{account} h"),
+        lambda: set_aside(conn, account, 50, f"{account} t"),
+        lambda: set_aside(conn, account, 21, f"{account} h"),
         lambda: ledger.hold(conn, account, 20, f"{account} h", run_id=new_run(conn, account)),
         lambda: ledger.capture(conn, hold_id, 6, f"{account} c"),
         lambda: ledger.capture(conn, other_hold, 5, f"{account} c"),
@@ -107,18 +108,18 @@ def test_too_little_is_refused_and_the_transaction_goes_on(conn: Conn, account: 
     if topped_up:
         ledger.top_up(conn, account, topped_up, f"{account} t", "invoice 7")
     with pytest.raises(InsufficientCredits) as refused:
-        ledger.hold(conn, account, 11, f"{account} h")
+        set_aside(conn, account, 11, f"{account} h")
     assert (refused.value.account, refused.value.needed, refused.value.available) == (account, 11, topped_up)
     ledger.top_up(conn, account, 11, f"{account} t2", "invoice 8")
-    ledger.hold(conn, account, 11, f"{account} h")
+    set_aside(conn, account, 11, f"{account} h")
     conn.commit()
     assert ledger.balance(conn, account) == Balance(available=topped_up, held=11, spent=0)
 
 
 def test_no_more_is_captured_than_is_left_in_the_hold(conn: Conn, account: str) -> None:
     ledger.top_up(conn, account, 100, f"{account} t", "invoice 7")
-    ledger.hold(conn, account, 50, f"{account} another hold does not help")
-    hold_id = ledger.hold(conn, account, 10, f"{account} h")
+    set_aside(conn, account, 50, f"{account} another hold does not help")
+    hold_id = set_aside(conn, account, 10, f"{account} h")
     ledger.capture(conn, hold_id, 4, f"{account} c")
     with pytest.raises(LedgerError, match="cannot capture 7 credits, 6 are left in it"):
         ledger.capture(conn, hold_id, 7, f"{account} c2")
@@ -152,25 +153,25 @@ def test_a_hold_knows_its_run_and_when_it_expires(conn: Conn, account: str) -> N
 def test_a_rollback_leaves_nothing(conn: Conn, account: str) -> None:
     ledger.top_up(conn, account, 10, f"{account} t", "invoice 7")
     conn.commit()
-    hold_id = ledger.hold(conn, account, 4, f"{account} h")
+    hold_id = set_aside(conn, account, 4, f"{account} h")
     ledger.capture(conn, hold_id, 4, f"{account} c")
     conn.rollback()
     assert ledger.balance(conn, account) == Balance(available=10)
     with pytest.raises(LedgerError, match="does not exist"):
         ledger.capture(conn, hold_id, 4, f"{account} c")
-    assert ledger.hold(conn, account, 10, f"{account} h") != hold_id, "the key is free again"
+    assert set_aside(conn, account, 10, f"{account} h") != hold_id, "the key is free again"
 
 
 def test_a_connection_that_dies_before_commit_leaves_nothing(conn: Conn, account: str, ledger_dsn: str) -> None:
     ledger.top_up(conn, account, 10, f"{account} t", "invoice 7")
     conn.commit()
     with psycopg.connect(ledger_dsn) as dying:
-        ledger.hold(dying, account, 10, f"{account} h")
+        set_aside(dying, account, 10, f"{account} h")
         conn.execute("SELECT pg_terminate_backend(%s, 5000)", [dying.info.backend_pid])
         with pytest.raises(psycopg.OperationalError):
             dying.execute("SELECT 1")
     assert ledger.balance(conn, account) == Balance(available=10)
-    ledger.hold(conn, account, 10, f"{account} h")
+    set_aside(conn, account, 10, f"{account} h")
 
 
 def test_nothing_is_committed_for_the_caller(conn: Conn, account: str, ledger_dsn: str) -> None:
@@ -191,9 +192,11 @@ def test_a_connection_in_autocommit_needs_a_transaction(account: str, ledger_dsn
 
 
 def test_any_row_factory_of_the_caller_will_do(account: str, ledger_dsn: str) -> None:
+    with psycopg.connect(ledger_dsn) as tuples:
+        run_id = new_run(tuples, account)
     with psycopg.connect(ledger_dsn, row_factory=dict_row) as conn:
         ledger.top_up(conn, account, 10, f"{account} t", "invoice 7")
-        ledger.release(conn, ledger.hold(conn, account, 4, f"{account} h"), f"{account} r")
+        ledger.release(conn, ledger.hold(conn, account, 4, f"{account} h", run_id), f"{account} r")
         assert ledger.balance(conn, account) == Balance(available=10)
 
 
@@ -202,7 +205,7 @@ def test_the_largest_amounts_fit(conn: Conn, account: str) -> None:
     for payment in range(3):
         ledger.top_up(conn, account, most, f"{account} t{payment}", "invoice")
     assert ledger.balance(conn, account) == Balance(available=3 * most), "balances are wider than one amount"
-    ledger.capture(conn, ledger.hold(conn, account, most, f"{account} h"), most, f"{account} c")
+    ledger.capture(conn, set_aside(conn, account, most, f"{account} h"), most, f"{account} c")
     assert ledger.balance(conn, account) == Balance(available=2 * most, spent=most)
 
 
@@ -210,7 +213,7 @@ def test_the_largest_amounts_fit(conn: Conn, account: str) -> None:
 def test_credits_out_of_bounds_are_refused(conn: Conn, account: str, credits: int) -> None:
     for use in (
         lambda: ledger.top_up(conn, account, credits, "k", "invoice"),
-        lambda: ledger.hold(conn, account, credits, "k"),
+        lambda: ledger.hold(conn, account, credits, "k", run_id=1),
         lambda: ledger.capture(conn, 1, credits, "k"),
     ):
         with pytest.raises(LedgerError, match=r"credits: -?\d+ is not allowed; use 1 to 2147483647"):
@@ -221,7 +224,7 @@ def test_credits_out_of_bounds_are_refused(conn: Conn, account: str, credits: in
 def test_credits_of_a_wrong_type_are_refused(conn: Conn, account: str, credits: Any) -> None:
     for use in (
         lambda: ledger.top_up(conn, account, credits, "k", "invoice"),
-        lambda: ledger.hold(conn, account, credits, "k"),
+        lambda: ledger.hold(conn, account, credits, "k", run_id=1),
         lambda: ledger.capture(conn, 1, credits, "k"),
     ):
         with pytest.raises(TypeError, match=r"credits: .* is not a whole number"):
@@ -232,11 +235,11 @@ def test_credits_of_a_wrong_type_are_refused(conn: Conn, account: str, credits: 
 def test_unfit_text_is_refused(conn: Conn, account: str, text: str) -> None:
     for field, use in (
         ("account", lambda: ledger.balance(conn, text)),
-        ("account", lambda: ledger.hold(conn, text, 1, "k")),
+        ("account", lambda: ledger.hold(conn, text, 1, "k", run_id=1)),
         ("account", lambda: ledger.top_up(conn, text, 1, "k", "invoice")),
         ("reference", lambda: ledger.top_up(conn, account, 1, "k", text)),
         ("key", lambda: ledger.top_up(conn, account, 1, text, "invoice")),
-        ("key", lambda: ledger.hold(conn, account, 1, text)),
+        ("key", lambda: ledger.hold(conn, account, 1, text, run_id=1)),
     ):
         with pytest.raises(LedgerError, match=f"{field}: .* is not allowed; use 1 to"):
             use()

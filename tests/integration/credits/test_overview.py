@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from mined_runs import make_run
+from mined_runs import make_run, set_aside
 
 from lead_mining.credits import accounts, ledger, overview
 from lead_mining.credits.accounts import Account
@@ -59,21 +59,21 @@ def test_of_a_mirrored_account_the_last_word_of_its_provider(conn: Conn, account
 
 def test_only_what_is_still_held_is_an_open_hold(conn: Conn, account: str, run_id: int) -> None:
     first, second = (ledger.hold(conn, account, 10, f"{account} {n}", run_id) for n in (1, 2))
-    third = ledger.hold(conn, account, 5, f"{account} 3")
+    third = set_aside(conn, account, 5, f"{account} 3")
     ledger.release(conn, first, f"{account} r")
     ledger.capture(conn, second, 4, f"{account} c")
     mine = [hold for hold in overview.open_holds(conn, 10_000) if hold.account == account]
     assert [(hold.id, hold.remaining, hold.run_key) for hold in mine] == [
         (second, 6, f"lead_mining/{account}"),
-        (third, 5, None),
+        (third, 5, f"lead_mining/run of {account} 3"),
     ]
     assert len(overview.open_holds(conn, 1)) == 1
 
 
 def test_spending_by_saved_search_and_by_hand(conn: Conn, account: str, of_search: int) -> None:
     before = overview.spending(conn).by_search.get(None, (0,) * 12)
-    ledger.hold(conn, account, 30, f"{account} h", of_search)
-    ledger.hold(conn, account, 9, f"{account} by hand", make_run(conn, account, f"{account} 2"))
+    set_aside(conn, account, 30, f"{account} h", of_search)
+    set_aside(conn, account, 9, f"{account} by hand", make_run(conn, account, f"{account} 2"))
     found = overview.spending(conn)
     this_month = dt.datetime.now(dt.UTC).date().replace(day=1)
     assert len(found.months) == 12
@@ -84,7 +84,7 @@ def test_spending_by_saved_search_and_by_hand(conn: Conn, account: str, of_searc
 
 
 def test_spending_of_before_is_left_out(conn: Conn, account: str, of_search: int) -> None:
-    ledger.hold(conn, account, 30, f"{account} h", of_search)
+    set_aside(conn, account, 30, f"{account} h", of_search)
     assert account in overview.spending(conn, 1).by_search
     conn.execute("ALTER TABLE lead_mining.monthly_use DISABLE TRIGGER posted_only")
     conn.execute("UPDATE lead_mining.monthly_use SET month = month - interval '12 months' WHERE name = %s", [account])

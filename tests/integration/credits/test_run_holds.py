@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from mined_runs import lose_call, make_run
+from mined_runs import lose_call, make_run, set_aside
 
 from lead_mining import provider_calls
 from lead_mining.credits import accounts, ledger
@@ -59,7 +59,7 @@ def test_exactly_what_is_needed_is_kept(conn: Conn, account: str, run_id: int) -
 
 def test_what_a_run_holds_it_can_hold(conn: Conn, account: str, run_id: int) -> None:
     hold_for_run(conn, account, 30, run_id)
-    ledger.hold(conn, account, 50, f"{account} another's")
+    set_aside(conn, account, 50, f"{account} another's")
     assert spendable_for_run(conn, account, run_id) == Spendable(50, None)
     hold_for_run(conn, account, 50, run_id)
     assert ledger.balance(conn, account) == Balance(held=100)
@@ -70,7 +70,7 @@ def test_a_call_is_paid_from_the_hold_then_the_account_and_never_beyond(conn: Co
     ledger.top_up(conn, account, 100, f"{account} t", "opening")
     run_id = make_run(conn, account, account)
     hold_for_run(conn, account, 30, run_id)
-    ledger.hold(conn, account, 60, f"{account} another's")
+    set_aside(conn, account, 60, f"{account} another's")
     calls = []
     for credits in (10, 25, 50):
         calls.append(lose_call(conn, run_id, most=60))
@@ -128,8 +128,8 @@ def test_a_locked_balance_stays_as_it_is(ledger_dsn: str, conn: Conn, account: s
     with psycopg.connect(ledger_dsn) as other:
         other.execute("SET lock_timeout = '50ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
-            ledger.hold(other, account, 1, f"{account} h")
+            set_aside(other, account, 1, f"{account} h")
         other.rollback()
         conn.commit()
-        ledger.hold(other, account, 1, f"{account} h")
+        set_aside(other, account, 1, f"{account} h")
     assert ledger.balance(conn, account) == Balance(available=99, held=1)

@@ -151,8 +151,8 @@ def test_what_another_open_run_holds_credits_for_is_held_by_it(crm: psycopg.Conn
     theirs, mine = add(crm, other, ("domain", "acme.com")), add(crm, run, ("domain", "acme.com"))
     crm.execute("UPDATE lead_mining.candidate SET state = 'accepted' WHERE id = %s", [theirs])
     assert duplicates_in(crm, run, "valid") == []  # it holds nothing: it has failed, or is over
-    ledger.top_up(crm, "default", 10, "top-up", "test")
-    hold = run_holds.hold_for_run(crm, "default", 3, other)
+    ledger.top_up(crm, "a", 10, "top-up", "test")
+    hold = run_holds.hold_for_run(crm, "a", 3, other)
     assert duplicates_in(crm, run, "valid") == [Duplicate(mine, "domain", "acme.com", "held by LMR008")]
     crm.execute("UPDATE lead_mining.candidate SET state = 'accepted' WHERE id = %s", [mine])
     assert duplicates_in(crm, run, "accepted") == []  # who loads first has it
