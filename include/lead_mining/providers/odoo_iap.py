@@ -124,7 +124,15 @@ class OdooIap(Provider):
     def _call(self, url: str, params: JsonObject, bucket: str) -> Any:
         call = {"jsonrpc": "2.0", "method": "call", "params": params, "id": uuid4().hex}
         return call_json(
-            self._client, "POST", url, secret=self._token, gate=self.gate, bucket=bucket, json=call, accepted=_ANSWERED
+            self._client,
+            "POST",
+            url,
+            secret=self._token,
+            other_secrets=[self._dbuuid],
+            gate=self.gate,
+            bucket=bucket,
+            json=call,
+            accepted=_ANSWERED,
         ).body
 
     def parse(self, record: JsonObject) -> Company:

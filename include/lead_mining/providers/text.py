@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import Any
+
+from lead_mining.providers.redaction import without
 
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 _SCHEME = re.compile(r"^(?:[a-z][a-z0-9+.\-]*:)?//", re.IGNORECASE)
 _SHOWN = 200
-_SHORTEST_SECRET = 8  # a shorter "secret" would blank out ordinary words
 _MAX_DEPTH = 100
 
 
-def storable(value: Any, secret: str = "") -> Any:
-    """The same JSON value without what PostgreSQL's jsonb refuses, and without `secret` should it be echoed in it.
+def storable(value: Any, *secrets: str) -> Any:
+    """The same JSON value without what PostgreSQL's jsonb refuses, and without `secrets` should they be echoed in it.
 
     Raises ValueError where the nesting is deeper than 100.
     """
-    hidden = secret if len(secret) >= _SHORTEST_SECRET else ""
-    return _storable(value, partial(_without, secret=hidden) if hidden else storable_text, _MAX_DEPTH)
+    if not any(secrets):
+        return _storable(value, storable_text, _MAX_DEPTH)
+    redacted = without(secrets)
+    return _storable(value, lambda text: redacted(storable_text(text)), _MAX_DEPTH)
 
 
 def _storable(value: Any, clean: Callable[[str], str], depth: int) -> Any:
@@ -36,10 +38,6 @@ def _storable(value: Any, clean: Callable[[str], str], depth: int) -> Any:
             for key, item in value.items()
         }
     return [_storable(item, clean, depth - 1) for item in value]
-
-
-def _without(text: str, secret: str) -> str:
-    return storable_text(text).replace(secret, "***")
 
 
 def storable_text(text: str) -> str:

@@ -99,6 +99,7 @@ def call_json(
     url: str,
     *,
     secret: str,
+    other_secrets: Sequence[str] = (),
     gate: Gate,
     bucket: str,
     headers: Mapping[str, str] = {},
@@ -110,14 +111,16 @@ def call_json(
 ) -> Answer:
     """One call through the gate, which is told what came of it. Statuses that are `accepted` come back.
 
-    `secret` is put nowhere: it is taken out of all that comes back. `wait_of` reads from an answer's status and headers
+    `secret` and `other_secrets` are put nowhere: they are taken out of all that comes back, however they are encoded
+    there (redaction.py). `wait_of` reads from an answer's status and headers
     for how many seconds the provider wants no call; it is asked of every answer. `cap`: bytes at which the provider
     cuts answers off, so that asking again would be of no use.
     Raises ProviderBusy, ProviderUnavailable, ProviderRejected, ProviderAccessDenied, ProviderCreditsExhausted,
-    MalformedAnswer; no text shows `secret` or `params`.
+    MalformedAnswer; no text shows a secret or `params`.
     """
     gate.enter(bucket)
     status, failed, wait = 0, False, None
+    secrets = (secret, *other_secrets)
     sent_headers = {**headers, **_HEADERS}
     try:
         with (
@@ -128,19 +131,19 @@ def call_json(
         ):
             status = response.status_code
             failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-            answered = {name: storable(value, secret) for name, value in response.headers.items()}
+            answered = {name: storable(value, *secrets) for name, value in response.headers.items()}
             wait = wait_of(status, answered)
             if status not in accepted:
                 raise _refusal(url, status, wait)
             _check_encoding(response, url)
             body = _read(response, url)
         read = _parse_refusal if status >= HTTPStatus.BAD_REQUEST else partial(_parse, cap=cap)
-        return Answer(status, answered, read(body, url, secret))
+        return Answer(status, answered, read(body, url, secrets))
     except httpx.DecodingError:
         raise MalformedAnswer(f"{url} sent a body that cannot be decompressed") from None
     except httpx.TransportError as error:
         failed = True
-        raise _unanswered(url, error, secret) from None
+        raise _unanswered(url, error, secrets) from None
     except ProviderUnavailable:
         failed = status != HTTPStatus.TOO_MANY_REQUESTS
         raise
@@ -167,11 +170,11 @@ def free_call(call: Callable[[], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def _unanswered(url: str, error: httpx.TransportError, secret: str) -> ProviderUnavailable:
+def _unanswered(url: str, error: httpx.TransportError, secrets: Sequence[str]) -> ProviderUnavailable:
     if isinstance(error, httpx.TimeoutException):
         why = f"{url} did not answer in time ({type(error).__name__})"
     else:
-        message = storable(shorten(str(error)), secret)
+        message = shorten(storable(str(error), *secrets))
         why = f"{url} was not reached or broke off ({type(error).__name__}: {message})"
     return ProviderUnavailable(why, charge=_charge_of(error))
 
@@ -215,7 +218,7 @@ def _read(response: httpx.Response, url: str) -> bytes:
     return bytes(body)
 
 
-def _parse(body: bytes, url: str, secret: str, cap: int = MAX_ANSWER_BYTES) -> Any:
+def _parse(body: bytes, url: str, secrets: Sequence[str], cap: int = MAX_ANSWER_BYTES) -> Any:
     # Each value but the first follows one of these; in texts they stand too, but seldom.
     if sum(map(body.count, (b"[", b"{", b":", b","))) > MOST_VALUES:
         raise MalformedAnswer(f"{url} sent more than {MOST_VALUES:,} values in {len(body):,} bytes: it holds too much")
@@ -223,24 +226,24 @@ def _parse(body: bytes, url: str, secret: str, cap: int = MAX_ANSWER_BYTES) -> A
         text = body.decode("utf-8")
         # One odd number must not lose a page that was paid for: it stays as text, and only its record is refused.
         answer = json.loads(text, parse_float=_float, parse_int=_int, parse_constant=str)
-        return storable(answer, secret)
+        return storable(answer, *secrets)
     except json.JSONDecodeError:
         shown = text.strip()
         if not shown or (shown[0] in "{[" and shown[-1] not in "}]"):
             if len(body) >= cap:
                 raise MalformedAnswer(f"{url} cut its answer off at {len(body)} bytes; ask for less at once") from None
             raise ProviderUnavailable(f"{url} sent an answer that is cut off after {len(body)} bytes") from None
-        raise MalformedAnswer(f"{url} sent no JSON: {shorten(storable(shown[:1000], secret))}") from None
+        raise MalformedAnswer(f"{url} sent no JSON: {shorten(storable(shown[:1000], *secrets))}") from None
     except UnicodeDecodeError:
         raise MalformedAnswer(f"{url} sent text that is not UTF-8") from None
     except (ValueError, RecursionError):
         raise MalformedAnswer(f"{url} sent JSON that is nested too deep") from None
 
 
-def _parse_refusal(body: bytes, url: str, secret: str) -> Any:
+def _parse_refusal(body: bytes, url: str, secrets: Sequence[str]) -> Any:
     """As `_parse`, but None for what is no JSON: refusals often come as plain text."""
     try:
-        return _parse(body, url, secret)
+        return _parse(body, url, secrets)
     except ProviderError:
         return None
 
