@@ -1,10 +1,9 @@
 """# Keep personal data no longer than needed, every day
 
-Removes what is older than `days`, and of no use any more: the bodies of raw pages, answers of providers that are kept
-as they could not be read, the values and records of
-rejections, and of companies that were rejected all but their id and domain, by which they are still recognised. Leads
-in the CRM, and candidates that became leads, are not touched: for a person, there is `privacy_erase`. What lead mining
-has noted of records that the CRM has deleted since is forgotten.
+Removes what is older than `days`, and of no use any more: the bodies of raw pages, answers that are kept as they could
+not be read, the values and records of rejections, and of companies that were rejected all but their id and domain, by
+which they are still recognised. Leads in the CRM, and candidates that became leads, are not touched: for a person,
+there is `privacy_erase`. What lead mining has noted of records that the CRM has deleted since is forgotten.
 
 | task | does | safe to clear? |
 |---|---|---|

@@ -28,6 +28,16 @@ def keepable(answer: object) -> JsonObject:
     return {"raw": as_json(answer)}
 
 
+def keepable_of_failure(heard: object) -> JsonObject:
+    """What the provider said, of which `fetch` made no page but an error."""
+    return {"heard": as_json(heard)}
+
+
+def is_of_failure(kept: JsonObject) -> bool:
+    """Whether `fetch` raised an error over it: its price may not be known by anybody, and can be nothing."""
+    return "heard" in kept
+
+
 def from_kept(kept: JsonObject, page_of: Callable[[Any], Page | None], charged: int | None = None) -> Page:
     """The page of an answer that was kept: as `fetch` gave it or, where that is none, as `page_of` reads its `raw` now.
 
@@ -35,10 +45,10 @@ def from_kept(kept: JsonObject, page_of: Callable[[Any], Page | None], charged: 
     """
     try:
         if set(kept) != set(_FIELDS):
-            raise MalformedAnswer("fetch returned no Page")
+            raise MalformedAnswer("fetch made no Page of it")
         return checked(_costing(Page(**kept), charged))
     except MalformedAnswer:
-        page = page_of(kept["raw"])
+        page = page_of(kept["raw"] if "raw" in kept else kept.get("heard"))
         if page is None:
             raise
         return checked(_costing(page, charged))

@@ -16,7 +16,7 @@ from typing import Literal
 
 from psycopg import Connection
 
-from lead_mining import provider_calls, runs
+from lead_mining import kept_answers, provider_calls, runs
 from lead_mining.balance_watch import BalanceWatch, known_balance
 from lead_mining.credits import accounts, run_holds
 from lead_mining.exceptions import (
@@ -131,6 +131,7 @@ def settle_by_balance(conn: Connection, run: Run, sources: Sequence[Source]) -> 
     with conn.transaction():
         for call in calls:
             provider_calls.not_charged(conn, call.id, by="balance")
+            kept_answers.forget(conn, call.id)
 
 
 def _to_settle(

@@ -91,7 +91,8 @@ def settle_by_kept_answer(
     """Store the answer to a call, if one is kept. `provider_of`: Airflow connection id to provider, asked only then;
     `charged`: what it took, as `by` says.
 
-    Raises UnreadableAnswer where it cannot be read.
+    Raises UnreadableAnswer where it cannot be read, but for one over which `fetch` raised an error: it may have cost
+    nothing, which the provider's balance tells.
     """
     kept = kept_answers.find(conn, run, call)
     if kept is None:
@@ -99,4 +100,8 @@ def settle_by_kept_answer(
     source = Source(call.provider, provider_of(call.provider))
     log.info("the answer to provider call %s was kept: it is read once more", call.id)
     read = partial(answers.from_kept, kept.answer, source.provider.page_of, charged)
-    settle_by_answer(conn, None, run, call.id, source, kept.first_position, kept.contacts_through, read, by)
+    try:
+        settle_by_answer(conn, None, run, call.id, source, kept.first_position, kept.contacts_through, read, by)
+    except UnreadableAnswer:
+        if not answers.is_of_failure(kept.answer):
+            raise

@@ -18,11 +18,12 @@ from psycopg import Connection, OperationalError
 
 from lead_mining import answers, charge_doubts, kept_answers, provider_calls
 from lead_mining.balance_watch import BalanceWatch
-from lead_mining.exceptions import MalformedAnswer, ProviderCreditsExhausted, ProviderError
+from lead_mining.exceptions import Charge, MalformedAnswer, ProviderCreditsExhausted, ProviderError
 from lead_mining.kept_answers import KeptAnswer
 from lead_mining.patience import Reconnect, patiently
 from lead_mining.progress import Progress
 from lead_mining.providers.base import Exclusions, Page, Query
+from lead_mining.providers.transport import remembering
 from lead_mining.runs import Run
 from lead_mining.settling import settle_by_answer
 from lead_mining.sources import Source
@@ -55,6 +56,14 @@ class _Call:
     first_position: int
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """What `fetch` raised. `heard`: the provider's last answer to it; None where it is not known."""
+
+    error: Exception
+    heard: object
+
+
 def make_calls(
     conn: Connection,
     run: Run,
@@ -74,18 +83,20 @@ def make_calls(
     query = run.mining_request.query()
 
     def ask(call: _Call) -> object:
-        try:
-            return wave.source.provider.fetch(query, call.asked, wave.cursor, exclude)
-        except Exception as error:  # raised below, when the other answers are stored
-            return error
+        with remembering() as heard:
+            try:
+                return wave.source.provider.fetch(query, call.asked, wave.cursor, exclude)
+            except Exception as error:  # raised below, when the other answers are stored
+                return _Failure(error, heard[-1] if heard else None)
 
     errors: list[tuple[bool, int, Exception]] = []
     came: list[tuple[_Call, object]] = []
     for call, answer in _answers(_write_down(conn, run, query, wave, so_far, watch), ask):
         with _noted(errors, call):
-            if isinstance(answer, Exception):
-                _failed(conn, reconnect, call, answer)
-                raise answer
+            if isinstance(answer, _Failure):
+                _failed(conn, reconnect, call, answer.error)
+                _keep_failure(conn, reconnect, run, call, wave, answer)
+                raise answer.error
             _keep(conn, reconnect, run, call, wave, answer)
             came.append((call, answer))
     for call, answer in came:
@@ -168,6 +179,20 @@ def _failed(conn: Connection, reconnect: Reconnect | None, call: _Call, error: E
             provider_calls.mark_unknown(session, id_, why, pending=charge == "pending")
 
     patiently(conn, reconnect, note)
+
+
+def _keep_failure(
+    conn: Connection, reconnect: Reconnect | None, run: Run, call: _Call, wave: Wave, failure: _Failure
+) -> None:
+    """An answer came, and the provider's module failed on it: that can be mended."""
+    if call.id is None or call.asked_at is None or failure.heard is None:
+        return
+    if isinstance(failure.error, ProviderError):
+        charge: Charge = failure.error.charge
+        if charge == "none" or not isinstance(failure.error, MalformedAnswer):
+            return
+    kept = KeptAnswer(call.first_position, wave.contacts_through, answers.keepable_of_failure(failure.heard))
+    kept_answers.keep(conn, reconnect, run, call.id, call.asked_at, kept)
 
 
 def _keep(

@@ -225,6 +225,37 @@ def test_a_balance_that_was_not_known_before_says_nothing(
         buy(conn, run, provider)
 
 
+def test_an_answer_over_which_fetch_fails_is_kept_and_read_when_the_provider_is_mended(
+    conn: psycopg.Connection,
+    run: Run,
+    provider: OdooIap,
+    simulator: Simulator,
+    token: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetch = OdooIap.fetch
+
+    def failing(self: OdooIap, query: Query, limit: int, cursor: str | None, exclude: Exclusions) -> Page:
+        raise KeyError(fetch(self, query, limit, cursor, exclude).charged)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(OdooIap, "fetch", failing)
+        with pytest.raises(KeyError):
+            buy(conn, run, provider)
+    (call,) = provider_calls.unsettled(conn, run.id)
+    assert call.kept
+    with pytest.raises(ProviderOutcomeUnknown, match="its balance is 9997, and would be 10000 if it had not"):
+        buy(conn, run, provider)
+
+    def page_of(_: OdooIap, raw: Any) -> Page:
+        return Page(raw, raw["result"]["data"], 3, "more")
+
+    monkeypatch.setattr(OdooIap, "page_of", page_of)
+    assert buy(conn, run, provider) == "enough"
+    assert calls(conn) == [(page, "answered", 3, None) for page in (1, 2, 3)]
+    assert simulator.account(token)["charged"] == 9
+
+
 def test_what_was_lost_counts_for_the_most_a_run_may_cost(
     conn: psycopg.Connection, run: Run, provider: OdooIap, simulator: Simulator, token: str
 ) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -63,6 +65,33 @@ def answers(client: httpx.Client, url: str) -> int:
             return client.head(url, timeout=CONNECT_TIMEOUT, follow_redirects=False).status_code
     except httpx.HTTPError as error:
         raise ProviderUnavailable(f"{url} does not answer ({type(error).__name__}: {shorten(str(error))})") from None
+
+
+_heard: ContextVar[list[Any] | None] = ContextVar("heard", default=None)
+
+
+@contextmanager
+def remembering() -> Iterator[list[Any]]:
+    """The last body that came in this thread meanwhile, as `Answer` has it, or as text where it cannot be read."""
+    heard: list[Any] = []
+    token = _heard.set(heard)
+    try:
+        yield heard
+    finally:
+        _heard.reset(token)
+
+
+def _remembered(body: bytes, read: Callable[[], T], secrets: Sequence[str]) -> T:
+    heard = _heard.get()
+    try:
+        said = read()
+    except MalformedAnswer:
+        if heard is not None:
+            heard[:] = [storable(body.decode("utf-8", errors="replace"), *secrets)]
+        raise
+    if heard is not None:
+        heard[:] = [said]
+    return said
 
 
 @dataclass(frozen=True)
@@ -138,7 +167,7 @@ def call_json(
             _check_encoding(response, url)
             body = _read(response, url)
         read = _parse_refusal if status >= HTTPStatus.BAD_REQUEST else partial(_parse, cap=cap)
-        return Answer(status, answered, read(body, url, secrets))
+        return Answer(status, answered, _remembered(body, lambda: read(body, url, secrets), secrets))
     except httpx.DecodingError:
         raise MalformedAnswer(f"{url} sent a body that cannot be decompressed") from None
     except httpx.TransportError as error:
