@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+import broken_contract_table
 import contract_table
 import copies_table
 import fault_table
@@ -67,6 +68,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if copies := [tuple(json.loads(value)) for value in found["copy"]]:
         terminalreporter.section("copies and restored back-ups of a real Odoo 17")
         terminalreporter.write(copies_table.render(copies))
+    if breaches := [tuple(json.loads(value)) for value in found["breach"]]:
+        terminalreporter.section("providers that break their contract")
+        terminalreporter.write(broken_contract_table.render(breaches))
     if contract:
         terminalreporter.section("providers and their contract")
         terminalreporter.write(contract_table.render(contract))

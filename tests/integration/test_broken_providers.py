@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -55,6 +56,22 @@ def stored(conn: psycopg.Connection) -> tuple[str, int | None, int, int, int]:
     return found  # type: ignore[no-any-return]
 
 
+@pytest.fixture
+def note(
+    conn: psycopg.Connection, provider: Breaker, record_property: Callable[[str, object], None]
+) -> Callable[[str, str], None]:
+    """Puts a line into the table that is printed at the end."""
+
+    def note(gave: str, shown: str) -> None:
+        state, charged, companies, rejections, kept = stored(conn)
+        said = f"call {state}, {'not known' if charged is None else charged} paid; {companies} companies"
+        said += f", {rejections} rejected" * bool(rejections) + ", the answer as it came" * kept
+        shown = re.sub(r"^.* is kept", "kept", shown).partition(". Mend")[0]
+        record_property("breach", json.dumps([gave, provider.charged, said, shown]))
+
+    return note
+
+
 def of_third(what: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
     return lambda record: what(record) if record["name"] == "Gamma" else record
 
@@ -80,7 +97,7 @@ ONE_RECORD = {
 
 @pytest.mark.parametrize("fault", ONE_RECORD)
 def test_one_record_that_cannot_be_read_costs_none_of_the_others(
-    conn: psycopg.Connection, run: Run, provider: Breaker, fault: str
+    conn: psycopg.Connection, run: Run, provider: Breaker, note: Callable[[str, str], None], fault: str
 ) -> None:
     provider.read = of_third(ONE_RECORD[fault])
     mine(conn, run, provider)
@@ -88,6 +105,7 @@ def test_one_record_that_cannot_be_read_costs_none_of_the_others(
     rule, field, value, record = conn.execute(
         "SELECT rule, field, value, record FROM lead_mining.rejection"
     ).fetchall()[0]
+    note(f"one record of five: {fault}", f"rejected: {value}")
     assert rule == "readable_record"
     assert SOMEBODY not in value + field
     assert record["name"] == "Gamma"
@@ -112,16 +130,17 @@ def nested(depth: int) -> Any:
 
 @pytest.mark.parametrize("fault", RAW)
 def test_what_json_has_no_form_for_costs_nothing(
-    conn: psycopg.Connection, run: Run, provider: Breaker, fault: str
+    conn: psycopg.Connection, run: Run, provider: Breaker, note: Callable[[str, str], None], fault: str
 ) -> None:
     provider.spoil = RAW[fault]
     mine(conn, run, provider)
+    note(f"raw: {fault}", "as any other page")
     assert stored(conn) == ("answered", 5, 5, 0, 0)
 
 
 @pytest.mark.parametrize("error", [KeyError(SOMEBODY), TypeError(SOMEBODY)], ids=["KeyError", "TypeError"])
 def test_an_answer_of_which_nothing_can_be_read_is_read_when_the_provider_is_mended(
-    conn: psycopg.Connection, run: Run, provider: Breaker, error: Exception
+    conn: psycopg.Connection, run: Run, provider: Breaker, note: Callable[[str, str], None], error: Exception
 ) -> None:
     provider.read = raising(error)
     for _ in range(2):
@@ -131,8 +150,10 @@ def test_an_answer_of_which_nothing_can_be_read_is_read_when_the_provider_is_men
             mine(conn, run, provider)
         assert SOMEBODY not in str(told.value)
         assert stored(conn) == ("unknown", None, 0, 0, 1)
+    note(f"every record: {type(error).__name__}", str(told.value))
     provider.read = as_it_is
     assert mine(conn, run, provider) == "the provider has no more"
+    note("the same, mended", "as any other page")
     assert stored(conn) == ("answered", 5, 5, 0, 0)
     assert provider.charged == 5, "never bought again"
     assert audit(conn) == []
@@ -156,29 +177,33 @@ PAGE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("fault", PAGE)
 def test_an_answer_with_a_field_of_a_wrong_type_is_kept_and_the_field_named(
-    conn: psycopg.Connection, run: Run, provider: Breaker, fault: str
+    conn: psycopg.Connection, run: Run, provider: Breaker, note: Callable[[str, str], None], fault: str
 ) -> None:
     provider.spoil = lambda page: replace(page, **PAGE[fault])
     for _ in range(2):
-        with pytest.raises(UnreadableAnswer, match=f"cannot be read: {next(iter(PAGE[fault]))} is "):
+        with pytest.raises(UnreadableAnswer, match=f"cannot be read: {next(iter(PAGE[fault]))} is ") as told:
             mine(conn, run, provider)
+    note(fault, str(told.value))
     assert stored(conn) == ("unknown", None, 0, 0, 1)
     ((raw,),) = conn.execute("SELECT answer->'raw' FROM lead_mining.provider_answer").fetchall()
     assert raw == {"data": provider.companies}
     assert provider.charged == 5
 
 
-def test_what_is_no_page_is_kept_too(conn: psycopg.Connection, run: Run, provider: Breaker) -> None:
+def test_what_is_no_page_is_kept_too(
+    conn: psycopg.Connection, run: Run, provider: Breaker, note: Callable[[str, str], None]
+) -> None:
     provider.spoil = lambda page: page.raw
     for _ in range(2):
-        with pytest.raises(UnreadableAnswer, match=r"fetch (returned|made no)"):
+        with pytest.raises(UnreadableAnswer, match=r"fetch (returned|made no)") as told:
             mine(conn, run, provider)
+    note("a dict and no Page", str(told.value))
     assert stored(conn) == ("unknown", None, 0, 0, 1)
 
 
 @pytest.mark.parametrize("fault", ["None", "KeyError"])
 def test_a_fetch_without_an_answer_leaves_a_call_that_is_settled_as_others_are(
-    conn: psycopg.Connection, run: Run, provider: Breaker, fault: str
+    conn: psycopg.Connection, run: Run, provider: Breaker, note: Callable[[str, str], None], fault: str
 ) -> None:
     provider.spoil = raising(KeyError(SOMEBODY)) if fault == "KeyError" else lambda _: None
     with pytest.raises(KeyError if fault == "KeyError" else MalformedAnswer):
@@ -189,6 +214,7 @@ def test_a_fetch_without_an_answer_leaves_a_call_that_is_settled_as_others_are(
     assert SOMEBODY not in (call.error or "")
     with pytest.raises(ProviderOutcomeUnknown, match="its balance is 995, and would be 1000"):
         mine(conn, run, provider)
+    note(f"nothing: fetch {'raised KeyError' if fault == 'KeyError' else 'returned None'}", call.error or "")
     provider.spoil, provider.charged = as_it_is, 0
     assert mine(conn, run, provider) == "the provider has no more"
 
