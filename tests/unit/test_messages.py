@@ -294,3 +294,10 @@ def test_what_others_wrote_is_no_markup() -> None:
         '<p>a</p><p><a href="https://x/&quot;&gt;&lt;b&gt;">Look at the run in Airflow</a></p>'
     )
     assert Message("s", ("a",)).html == "<p>a</p>"
+
+
+def test_an_answer_that_is_kept_is_said_to_be_no_loss() -> None:
+    kept = replace(CALL, kept=True)
+    text = " ".join(told(run(), came_to(loaded=0, credits_spent=0), failed("extract", unsettled=[kept])).lines)
+    assert "mends the provider 'p', then the task extract is cleared: nothing is bought twice" in text
+    assert "credits_settle" not in text

@@ -95,6 +95,12 @@ def test_a_call_whose_answer_is_not_known_says_what_to_do(pending: bool, said: s
     assert ('href="../../dags/lead_mining/runs/r%2B1"' in html) != pending
 
 
+def test_a_call_whose_answer_cannot_be_read_is_nobodys_to_settle() -> None:
+    html = page(calls=[replace(CALL, kept=True)])
+    assert "Answer kept It cannot be read: mend the provider, then clear extract of its run" in text_of(html)
+    assert "credits_settle" not in html
+
+
 def test_spending_is_a_picture_and_a_table_that_say_the_same() -> None:
     html = page(spending=SPENDING)
     assert html.count("<svg") == 1
