@@ -28,7 +28,6 @@ empty is a setting taken away. The log says what was set before and what is set 
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +35,14 @@ from airflow.sdk import DAG, Param, task
 
 from lead_mining.form_fields import CRM_CONNECTION, text
 from lead_mining.hooks import crm_session, provider_for
+from lead_mining.plain import logger
 
 if TYPE_CHECKING:
     import psycopg
 
     from lead_mining.credits.accounts import Account
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def ascii_addresses(addresses: list[str]) -> tuple[str, ...]:

@@ -29,7 +29,6 @@ lost answer of a call is the reason, `credits_settle`.
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +36,12 @@ from airflow.sdk import DAG, Param, task
 
 from lead_mining.form_fields import CRM_CONNECTION, text
 from lead_mining.hooks import crm_session
+from lead_mining.plain import logger
 
 if TYPE_CHECKING:
     import psycopg
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def refuse_local(connection: psycopg.Connection, name: str) -> None:

@@ -47,13 +47,14 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from lead_mining.form_fields import CRM_CONNECTION
 from lead_mining.hooks import crm_session, provider_for
+from lead_mining.plain import logger
 
 if TYPE_CHECKING:
     import psycopg
 
     from lead_mining.provider_calls import Call
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def fail_with(what: str, findings: Iterable[str]) -> None:

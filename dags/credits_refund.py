@@ -27,7 +27,6 @@ Where one lead cannot be refunded, nothing is. The text names each such lead and
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +34,12 @@ from airflow.sdk import DAG, Param, task
 
 from lead_mining.form_fields import CRM_CONNECTION, text
 from lead_mining.hooks import crm_session
+from lead_mining.plain import logger
 
 if TYPE_CHECKING:
     import psycopg
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def refund_one(connection: psycopg.Connection, candidate_id: int | None, reason: str) -> int | str:

@@ -29,7 +29,6 @@ A difference with a provider that no call explains is booked with `credits_charg
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import Any
 
@@ -37,8 +36,9 @@ from airflow.sdk import DAG, Param, task
 
 from lead_mining.form_fields import CRM_CONNECTION
 from lead_mining.hooks import crm_session, provider_for
+from lead_mining.plain import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def credits_taken(outcome: str, charged: int | None) -> int:

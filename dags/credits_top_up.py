@@ -31,7 +31,6 @@ nothing, however often it is triggered, cleared or retried. So give each payment
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import Any
 
@@ -39,8 +38,9 @@ from airflow.sdk import DAG, Param, task
 
 from lead_mining.form_fields import CRM_CONNECTION, TOP_UP
 from lead_mining.hooks import crm_session
+from lead_mining.plain import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 with DAG(
     "credits_top_up",

@@ -59,7 +59,6 @@ Every task can be cleared at any time, also of a finished run: it finds what it 
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -73,12 +72,13 @@ from lead_mining.dag_steps import ask_for_approval, do, key_of, load_what_was_bo
 from lead_mining.deadlines import run_deadline
 from lead_mining.hooks import crm_connection, crm_session
 from lead_mining.notifiers import LowCreditsNotifier
+from lead_mining.plain import logger
 from lead_mining.request import dag_params
 
 if TYPE_CHECKING:
     import psycopg
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def skip_if_not_needed(context: Any) -> None:

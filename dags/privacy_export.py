@@ -28,16 +28,16 @@ handed over.
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
+from lead_mining.plain import logger
 from lead_mining.privacy_forms import FORMS
 from lead_mining.privacy_session import exports_folder, privacy_session
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 with DAG(
     "privacy_export",

@@ -19,17 +19,17 @@ there is `privacy_erase`. What lead mining has noted of records that the CRM has
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
+from lead_mining.plain import logger
 from lead_mining.privacy_forms import FORMS
 from lead_mining.privacy_session import privacy_session
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 with DAG(
     "privacy_retention",

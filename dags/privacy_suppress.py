@@ -35,16 +35,16 @@ digests alone: it can tell whether somebody is on it, and not who is.
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
 from lead_mining.hooks import crm_session
+from lead_mining.plain import logger
 from lead_mining.privacy_forms import FORMS
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 with DAG(

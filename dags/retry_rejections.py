@@ -40,7 +40,6 @@ were bought by.
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import Any
 
@@ -49,8 +48,9 @@ from airflow.sdk import DAG, Param, task
 from lead_mining.dag_steps import key_of, load_what_was_bought, released
 from lead_mining.form_fields import CRM_CONNECTION
 from lead_mining.hooks import crm_session
+from lead_mining.plain import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 MOST = 10_000  # candidates of a run: one part
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
 
 from psycopg import Connection
 
 from lead_mining import charge_doubts, provider_calls
 from lead_mining.exceptions import ProviderError
+from lead_mining.plain import logger
 from lead_mining.providers.base import Provider
 from lead_mining.runs import Run
 from lead_mining.sources import Source
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 LATE = timedelta(seconds=30)
 """By then the balance of every provider shows a call that has ended."""

@@ -6,7 +6,6 @@ itself: the provider's balance may show that nothing was taken; else a person de
 
 from __future__ import annotations
 
-import logging
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from lead_mining.exceptions import (
     UnreadableAnswer,
 )
 from lead_mining.patience import Reconnect
+from lead_mining.plain import logger
 from lead_mining.progress import progress
 from lead_mining.provider_calls import Call
 from lead_mining.providers.base import Exclusions, Provider, Query
@@ -35,7 +35,7 @@ from lead_mining.settling import settle_by_kept_answer
 from lead_mining.sources import Source
 from lead_mining.waves import Wave, make_calls
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 ENOUGH = "enough"

@@ -7,7 +7,6 @@ DAG files import it, so it imports nothing heavy at its top but Airflow.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
@@ -31,6 +30,7 @@ from lead_mining import lineage, links, metrics
 from lead_mining.exceptions import ProviderBusy
 from lead_mining.hooks import crm_session, data_docs_folder, provider_conn_ids, provider_for
 from lead_mining.notifiers import page_url, recipients, tell
+from lead_mining.plain import logger
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from lead_mining.sources import Source
     from lead_mining.summary import RunSummary
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _LONGEST_PUT_OFF = timedelta(hours=24)  # after the first time
 

@@ -7,7 +7,6 @@ The DAG processor reads the first, the triggerer, which tells, the second.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -18,11 +17,12 @@ from airflow.sdk.definitions.deadline import BaseDeadlineReference, DeadlineAler
 
 from lead_mining import links
 from lead_mining.form_fields import CRM_CONNECTION
+from lead_mining.plain import logger
 
 if TYPE_CHECKING:
     from lead_mining.runs import Run
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class RunCreated(BaseDeadlineReference):

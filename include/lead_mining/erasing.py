@@ -5,7 +5,6 @@ It stands above the rooms: `privacy` erases, `notes` writes the enrichment notes
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from lead_mining.identifiers import mailboxes, registered_domain
 from lead_mining.matching import crm_index
 from lead_mining.migrations import check_migrated
 from lead_mining.notes.render import render_note
+from lead_mining.plain import logger
 from lead_mining.privacy import erasure, suppression
 from lead_mining.privacy.crm_columns import CHANGED, NEEDED
 from lead_mining.privacy.erasure import Certificate
@@ -29,7 +29,7 @@ from lead_mining.privacy.finding import Found, find
 from lead_mining.privacy.subject import Subject
 from lead_mining.providers.base import Company
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _STEP = "erase"
 _LAST_STEP = "write_enrichment_notes"

@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from lead_mining.plain import safe_lines
+
 
 class LeadMiningError(Exception):
     """Base of all errors raised on purpose. `permanent` tells the caller not to retry."""
 
     permanent = True
+
+    def __str__(self) -> str:
+        return safe_lines(super().__str__())
 
 
 @dataclass(frozen=True)

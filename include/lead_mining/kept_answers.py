@@ -8,7 +8,6 @@ have to share); whoever settles its call takes it from there.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -21,11 +20,12 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from lead_mining.patience import Reconnect, patiently
+from lead_mining.plain import logger
 from lead_mining.provider_calls import Call
 from lead_mining.providers.base import JsonObject
 from lead_mining.runs import Run
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ does, nothing is done.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -16,13 +15,14 @@ from urllib.parse import quote, urlsplit
 from airflow.sdk import plugins_manager
 
 from lead_mining.hooks import provider_asset_uri, provider_conn_ids
+from lead_mining.plain import logger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.sdk import Asset
     from psycopg import Connection, ConnectionInfo
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _ADDRESS = re.compile(r"\S@\S")
 

@@ -13,6 +13,7 @@ from html import escape
 from lead_mining import vocabulary
 from lead_mining.counting import many, plural
 from lead_mining.credits.ledger import Spendable
+from lead_mining.plain import one_line
 from lead_mining.provider_calls import Call
 from lead_mining.runs import Run
 from lead_mining.summary import RunSummary
@@ -50,6 +51,10 @@ class Message:
     subject: str
     lines: tuple[str, ...]
     link: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "subject", one_line(self.subject))
+        object.__setattr__(self, "lines", tuple(map(one_line, self.lines)))
 
     @property
     def html(self) -> str:

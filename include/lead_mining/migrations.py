@@ -10,7 +10,6 @@ superuser runs `include/sql/role.sql`, which includes all migrations in the form
 
 from __future__ import annotations
 
-import logging
 import re
 import sys
 from importlib.resources import files
@@ -21,8 +20,9 @@ from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import class_row
 
 from lead_mining.exceptions import CrmError
+from lead_mining.plain import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _LOCK = 0x6C65616D  # one migration at a time a database; role.sql takes it too
 _NUMBERED = re.compile(r"^(\d{4})_\w+\.sql$")

@@ -7,7 +7,6 @@ topped up. Messages for Slack go through `slack_api_default`.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
 from lead_mining.hooks import crm_session
+from lead_mining.plain import logger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lead_mining.credits.accounts import Account, Notice
     from lead_mining.messages import Message
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _SMTP = "smtp_default"
 _SLACK = "slack_api_default"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import LiteralString
@@ -10,7 +9,9 @@ from typing import LiteralString
 from psycopg import Connection, InterfaceError, InternalError, OperationalError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-log = logging.getLogger(__name__)
+from lead_mining.plain import logger
+
+log = logger(__name__)
 
 Reconnect = Callable[[], Connection]
 """Opens a new session on the CRM database, in autocommit mode."""

@@ -6,14 +6,14 @@ The forms are declared, not coded: Airflow 3.2 deprecated the hook methods that 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
+from lead_mining.plain import logger
 from lead_mining.providers.connections.base import ProviderType
 from lead_mining.providers.connections.installed import announced, provider_type
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def get_provider_info() -> dict[str, Any]:

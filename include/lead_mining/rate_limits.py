@@ -9,7 +9,6 @@ A moment further ahead than anybody waits was written by a clock that has been p
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +22,10 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from lead_mining import provider_calls
 from lead_mining.exceptions import ProviderBusy, ProviderUnavailable
+from lead_mining.plain import logger
 from lead_mining.providers.base import Gate, Rate
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 MOST_WAIT = 120.0
 """Seconds that a call waits in its process; one that has to wait longer is put off, and its worker is free."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,11 +13,12 @@ from lead_mining.charge_doubts import Doubt
 from lead_mining.counting import many
 from lead_mining.credits import accounts, ledger
 from lead_mining.exceptions import LeadMiningError
+from lead_mining.plain import logger
 from lead_mining.provider_calls import Call
 from lead_mining.providers.base import Provider
 from lead_mining.settling import settle_by_kept_answer
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -13,13 +12,14 @@ from lead_mining import answers, charge_doubts, kept_answers, provider_calls
 from lead_mining.credits import accounts, run_holds
 from lead_mining.exceptions import LeadMiningError, LedgerError, UnreadableAnswer
 from lead_mining.patience import Reconnect, patiently
+from lead_mining.plain import logger
 from lead_mining.provider_calls import Call
 from lead_mining.providers.base import Page, Provider
 from lead_mining.runs import Run
 from lead_mining.sources import Source
 from lead_mining.storing import store
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def settle_by_answer(

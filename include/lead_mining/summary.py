@@ -11,6 +11,7 @@ from psycopg import Connection
 from lead_mining import charge_doubts, provider_calls, runs
 from lead_mining.counting import many
 from lead_mining.credits import ledger, run_holds
+from lead_mining.plain import Lines, one_line
 from lead_mining.provider_calls import Call
 
 RUNS_WITHOUT_LEADS = 3
@@ -108,15 +109,17 @@ class RunSummary:
         if self.stopped:
             rows.append(("extraction ended because", self.stopped))
         rows += [("notice", notice) for notice in self.notices]
-        return rows
+        return [(one_line(what), one_line(value)) for what, value in rows]
 
-    def table(self) -> str:
+    def table(self) -> Lines:
         """The lines as aligned text, for a task's log in the UI."""
         rows = self.lines()
         if self.data_docs:
-            rows.append(("quality, rule by rule", f"Lead mining / Data Docs / {self.data_docs.partition('/')[0]}"))
+            rows.append(
+                ("quality, rule by rule", one_line(f"Lead mining / Data Docs / {self.data_docs.partition('/')[0]}"))
+            )
         width = max(len(what) for what, _ in rows)
-        return "\n".join(f"{what.ljust(width)}  {value}" for what, value in rows)
+        return Lines("\n".join(f"{what.ljust(width)}  {value}" for what, value in rows))
 
 
 def _nothing_new(conn: Connection, run: runs.Run) -> str | None:

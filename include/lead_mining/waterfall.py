@@ -6,7 +6,6 @@ stands in the pages, so that a run that was killed goes on where it was.
 
 from __future__ import annotations
 
-import logging
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import LiteralString, NamedTuple
@@ -17,6 +16,7 @@ from lead_mining import buying, charge_doubts, judging, provider_calls
 from lead_mining.balance_watch import BalanceWatch
 from lead_mining.exceptions import ProviderCreditsExhausted
 from lead_mining.patience import Reconnect
+from lead_mining.plain import logger
 from lead_mining.progress import progress
 from lead_mining.providers.base import Exclusions, Query
 from lead_mining.runs import Run
@@ -24,7 +24,7 @@ from lead_mining.settling import settle_by_kept_answers
 from lead_mining.sources import Source
 from lead_mining.waves import Wave, make_calls
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _TOGETHER = 100  # companies whose contacts are asked for together
 

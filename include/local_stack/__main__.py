@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lead_mining.plain import safe_lines
 from local_stack.environment import CRM_VARIABLE, Environment, local_folder
 from local_stack.errors import LocalStackError
 from local_stack.supervision import Supervisor
@@ -28,12 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\nstopped", file=sys.stderr)
         return 130
     except LocalStackError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {safe_lines(str(error))}", file=sys.stderr)
         return 1
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("lead_mining", "psycopg"):
             raise
-        print(f"error: {str(error).strip()}", file=sys.stderr)  # a database that cannot be reached, say
+        print(f"error: {safe_lines(str(error).strip())}", file=sys.stderr)  # a database that cannot be reached, say
         return 1
 
 

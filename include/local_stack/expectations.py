@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lead_mining.judging import lead_of
+from lead_mining.plain import safe_lines
 from lead_mining.quality.checks import check_rules
 from lead_mining.quality.rules import own_files, own_folder
 
@@ -30,4 +31,4 @@ def escaped(text: str) -> str:
     """Whatever brackets it has, shown as they are."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(safe_lines(text))

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from local_stack.airflow_api import AirflowApi
 from local_stack.environment import PROJECT
@@ -119,6 +120,8 @@ def log_of(airflow_home: Path, run_id: str, task: dict[str, Any]) -> Path:
 
 def error_in(log: Path) -> str:
     """The last error of a task's log (JSON lines), in one line."""
+    from lead_mining.plain import one_line
+
     found = "its log does not say why"
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -134,7 +137,7 @@ def error_in(log: Path) -> str:
             found = text if kind == "AirflowFailException" else f"{kind}: {text}"  # that one only says: no retry
         elif entry.get("level") in ("error", "critical") and entry.get("event"):
             found = str(entry["event"])
-    return " ".join(found.split())
+    return one_line(" ".join(found.split()))
 
 
 def print_summary(stack: Stack, run_id: str, state: str, console: Console) -> None:
@@ -145,7 +148,7 @@ def print_summary(stack: Stack, run_id: str, state: str, console: Console) -> No
     rows = came.lines() if came else [("request", "not accepted: nothing was charged or loaded")]
     table = Table(show_header=False, title=f"Lead mining: {state}", title_justify="left")
     for what, value in rows:
-        table.add_row(what, value)
+        table.add_row(what, Text(value))  # no markup of rich: a company may be called [red]
     console.print()
     console.print(table)
     console.print("look at the leads   make psql SQL='SELECT name, email_from, phone FROM crm_lead ORDER BY id DESC'")

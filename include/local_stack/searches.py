@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lead_mining.plain import safe_lines
 from lead_mining.searches import SavedSearch, folder, read_all
 
 
@@ -26,7 +27,7 @@ def print_searches(console: Console | None = None) -> int:
             f"{request.most_it_can_cost:,}",
             "" if request.search_budget is None else f"{request.search_budget:,}",
         )
-        table.add_row(*map(escape, cells))
+        table.add_row(*(escape(safe_lines(cell)) for cell in cells))
     if searches:
         console.print(table)
     elif not found:
@@ -34,5 +35,5 @@ def print_searches(console: Console | None = None) -> int:
         console.print(text, markup=False, soft_wrap=True)
     wrong = [str(search) for search in found if not isinstance(search, SavedSearch)]
     for problems in wrong:
-        console.print(problems, markup=False, soft_wrap=True)
+        console.print(safe_lines(problems), markup=False, soft_wrap=True)
     return len(wrong)

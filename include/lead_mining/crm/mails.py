@@ -20,7 +20,8 @@ from psycopg import Connection
 
 from lead_mining.crm import crons, settings
 from lead_mining.crm.context import CrmContext
-from lead_mining.crm.messages import Message, WrittenMessage, copy_rows, new_ids, one_line
+from lead_mining.crm.messages import Message, WrittenMessage, copy_rows, new_ids
+from lead_mining.plain import one_line
 
 _COLUMNS = (
     "state", "is_notification", "auto_delete", "create_uid", "write_uid", "create_date", "write_date",

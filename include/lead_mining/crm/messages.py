@@ -15,6 +15,7 @@ from psycopg import Connection, sql
 
 from lead_mining.crm.context import CrmContext
 from lead_mining.crm.values import clean
+from lead_mining.plain import one_line
 
 _COLUMNS = (
     "id", "parent_id", "res_id", "record_alias_domain_id", "record_company_id", "subtype_id", "author_id",
@@ -98,11 +99,6 @@ def _message_id(message: Message, host: str) -> str:
     """The header Message-Id, in the form that Odoo's mail gateway recognises answers by."""
     about = "message-notify" if message.message_type == "user_notification" else f"{message.lead_id}-crm.lead"
     return f"<{randbelow(10**15):015d}.{time():.15f}-openerp-{about}@{host}>"
-
-
-def one_line(text: str) -> str:
-    """The text with spaces for line breaks, so that it can stand in a header of a mail."""
-    return " ".join(text.splitlines())
 
 
 def copy_rows(conn: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -13,7 +13,8 @@ from psycopg import Connection
 
 from lead_mining.crm.context import CrmContext
 from lead_mining.crm.mails import Reader, assignment_body, queue_mails
-from lead_mining.crm.messages import Message, WrittenMessage, copy_rows, one_line, write_messages
+from lead_mining.crm.messages import Message, WrittenMessage, copy_rows, write_messages
+from lead_mining.plain import one_line
 
 _COLUMNS = (
     "author_id", "mail_message_id", "res_partner_id", "mail_mail_id", "notification_type", "notification_status",

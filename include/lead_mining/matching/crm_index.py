@@ -6,7 +6,6 @@ wrote it, so that reading the table once shows what has changed since the last t
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from typing import Any, LiteralString, NamedTuple
 
@@ -15,8 +14,9 @@ from psycopg import Connection
 from lead_mining.identifiers import registered_domain
 from lead_mining.matching.likeness import normalised_place, normalised_zip
 from lead_mining.matching.names import blocks, words
+from lead_mining.plain import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 VERSION = 1
 """Of how records are normalised: a new one makes all of `known_company` anew."""

@@ -23,12 +23,11 @@ from urllib.parse import quote
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
+from lead_mining.plain import HIDDEN
 from lead_mining.providers.base import Company, Contact
 
 _MAX_DESCRIPTION, _MAX_TEXT, _MAX_ITEMS, _MAX_NUMBER = 2_000, 255, 100, 10**15
 
-# C0 and C1 controls that are no white space, surrogates, non-characters, bidirectional embeddings and overrides.
-_DROPPED = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 _DIALLABLE = re.compile(r"\+?(?:[ ().\-/]*[0-9]){3,20}[ ().\-/]*")
 _EMAIL = re.compile(r"[^\s@…]+@[^\s@…]+")  # not one that was cut
 _TIME_ZONE = re.compile(r"https?://time\.is/([^?#]+)")
@@ -184,5 +183,5 @@ def _clean(text: str | None, longest: int = _MAX_TEXT) -> str:
     if len(text) <= longest and text.isprintable() and "  " not in text and text[0] != " " != text[-1]:
         return text  # as almost all are: what is dropped or becomes a space is not printable
     start = text[: 20 * longest]  # a hostile text of megabytes costs no more than this
-    cleaned = " ".join(_DROPPED.sub("", start).split())
+    cleaned = " ".join(HIDDEN.sub("", start).split())
     return cleaned if len(cleaned) <= longest else cleaned[: longest - 1].rstrip() + "…"

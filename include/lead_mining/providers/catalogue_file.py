@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from lead_mining.exceptions import CatalogueError
+from lead_mining.plain import logger
 from lead_mining.providers.text import shorten
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _BATCH_ROWS = 8192
 _MOST_WARNINGS = 20  # of one file

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from lead_mining.plain import one_line
 from lead_mining.providers.redaction import without
 
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -48,9 +49,9 @@ def storable_text(text: str) -> str:
 
 
 def shorten(value: object) -> str:
-    """A value as an error may show it: storable, at most 200 characters."""
+    """A value as an error may show it: on one line, storable, at most 200 characters."""
     text = value if isinstance(value, str) else _repr(value)
-    text = _NOT_STORABLE.sub("", text[: 2 * _SHOWN])
+    text = one_line(text[: 2 * _SHOWN])
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 

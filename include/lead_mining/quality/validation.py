@@ -6,7 +6,6 @@ Imports Great Expectations, which takes seconds: import it where it is used.
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from collections.abc import Iterable, Mapping
 from copy import copy
 from functools import cache
@@ -22,12 +21,14 @@ from great_expectations.render.renderer.page_renderer import (
 from great_expectations.render.view.view import DefaultJinjaPageView
 from great_expectations.validator.v1_validator import Validator
 
+from lead_mining.plain import logger
+
 if TYPE_CHECKING:
     import pandas as pd
     from great_expectations import ExpectationSuite
     from great_expectations.data_context.data_context.abstract_data_context import AbstractDataContext
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _FAVICON = Path(great_expectations.__file__).parent / "render/view/static/images/favicon.ico"
 _SHOWN_CODE = 3  # characters: a country or state code; too short for a name, an address or markup

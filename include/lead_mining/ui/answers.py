@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple, TypeVar, get_origin
 
@@ -19,6 +18,7 @@ from lead_mining import links
 from lead_mining.exceptions import LeadMiningError
 from lead_mining.form_fields import CRM_CONNECTION
 from lead_mining.hooks import crm_connection
+from lead_mining.plain import logger
 from lead_mining.request_list import DAGS
 
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
@@ -40,7 +40,7 @@ Text = Annotated[str, Query(max_length=300, pattern=r"^[^\x00]*$")]
 MOST_SENT = 1_000_000
 """Bytes of a form: the largest of ours, with 500 companies to try again, has a fiftieth of it."""
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _Form = TypeVar("_Form", bound=BaseModel)
 

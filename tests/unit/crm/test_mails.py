@@ -9,7 +9,8 @@ import pytest
 from mail_reader import Mail
 
 from lead_mining.crm.mails import Sender, assignment_body, mail_body, mail_headers
-from lead_mining.crm.messages import Message, one_line
+from lead_mining.crm.messages import Message
+from lead_mining.plain import one_line
 
 SENDER = Sender("Ada O'Hara", "Acme & Sons", None, "https://crm.example.com/")
 CREATED = Message(7, "Lotus & Co", 5, "")

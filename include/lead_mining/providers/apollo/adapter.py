@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import httpx
 
 from lead_mining import vocabulary
+from lead_mining.plain import logger
 from lead_mining.providers.apollo import query as wanted
 from lead_mining.providers.apollo import records
 from lead_mining.providers.apollo.calls import FOUND_A_PAGE, MOST_AT_ONCE, Calls
@@ -37,7 +37,7 @@ _LAST_PAGE = 500  # of a search; more is not shown
 _MOST_PAGES_OF_PEOPLE = 3
 _SEARCH_RATES = (Rate(200, 60.0), Rate(6000, 3600.0), Rate(50_000, 86_400.0))
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 Found = tuple[str, str]
 """A company that a search found: Apollo's id, and the domain."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +15,7 @@ from lead_mining.exceptions import (
     ProviderError,
     ProviderRejected,
 )
+from lead_mining.plain import logger
 from lead_mining.providers.apollo.query import Arguments
 from lead_mining.providers.apollo.records import has_mobile
 from lead_mining.providers.base import Gate, JsonObject
@@ -33,7 +33,7 @@ _REFUSED = (
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Calls:

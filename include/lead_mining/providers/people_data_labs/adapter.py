@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 
 from lead_mining.exceptions import MalformedAnswer, ProviderCreditsExhausted, ProviderRejected
+from lead_mining.plain import logger
 from lead_mining.providers.asking import asked_for, id_of, people_steps
 from lead_mining.providers.base import (
     Company,
@@ -46,7 +46,7 @@ _MOST_EXCLUDED = 5000  # known companies that a search is told of
 _CAP = 1_000_000  # bytes of an answer
 _LONGEST_SCROLL_TOKEN = 10_000
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass(frozen=True)
