@@ -57,7 +57,14 @@ def _spellings(secrets: Iterable[str]) -> list[str]:
 def _character(character: str) -> str:
     percent = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode("utf-8", "replace"))
     code = ord(character)
-    forms = [re.escape(character), f"(?i:{percent})", rf"(?i:\\u{code:04x})", f"&#0*{code};", f"(?i:&#x0*{code:x};)"]
+    in_json = "" if character.isalnum() else r"\\?"
+    forms = [
+        in_json + re.escape(character),
+        f"(?i:{percent})",
+        rf"(?i:\\u{code:04x})",
+        f"&#0*{code};",
+        f"(?i:&#x0*{code:x};)",
+    ]
     return f"(?:{'|'.join(forms)})"
 
 

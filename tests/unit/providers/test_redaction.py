@@ -43,7 +43,7 @@ ANY_SECRET = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_siz
 @given(secret=st.one_of(ANY_SECRET, st.just(UUID)))
 def test_a_secret_of_any_length_is_taken_out_in_every_encoding(encoding: str, secret: str) -> None:
     encoded = ENCODINGS[encoding](secret)
-    for text in (encoded, f"refused: {encoded}.", f"https://provider.test/?token={encoded}&x=1"):
+    for text in (encoded, f"({encoded}).", f"/?1={encoded}&2=3"):
         cleaned = without((secret,))(text)
         assert encoded not in cleaned
         assert HIDDEN in cleaned
