@@ -3,7 +3,7 @@ FROM apache/airflow:3.3.2-python3.11
 
 WORKDIR /opt/lead-mining
 USER root
-RUN install --directory --owner=airflow --group=0 . data_docs simulator # of volumes: they take the owner over
+RUN install --directory --owner=airflow --group=0 . data_docs kept_answers simulator # of volumes: they take the owner over
 USER airflow
 COPY --chown=airflow:0 pyproject.toml README.md ./
 COPY --chown=airflow:0 include ./include
@@ -18,4 +18,5 @@ ENV AIRFLOW__CORE__DAGS_FOLDER=/opt/lead-mining/dags \
     AIRFLOW__CORE__PLUGINS_FOLDER=/opt/lead-mining/plugins \
     AIRFLOW__CORE__LOAD_EXAMPLES=False \
     LEAD_MINING_DATA_DOCS=/opt/lead-mining/data_docs \
+    LEAD_MINING_KEPT_ANSWERS=/opt/lead-mining/kept_answers \
     GX_ANALYTICS_ENABLED=False
