@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param, task
 
 from lead_mining.form_fields import CRM_CONNECTION, text
-from lead_mining.hooks import crm_session, provider_for
+from lead_mining.hooks import credits_session, provider_for
 from lead_mining.plain import logger
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ with DAG(
         from lead_mining.credits.ledger import Balance
         from lead_mining.migrations import check_migrated
 
-        with crm_session(params["crm_conn_id"]) as connection, connection.transaction():
+        with credits_session(params["crm_conn_id"]) as connection, connection.transaction():
             check_migrated(connection)
             account = settings_of(params)
             before, new = accounts.find(connection, account.name), ledger.balance(connection, account.name) == Balance()

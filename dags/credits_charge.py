@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param, task
 
 from lead_mining.form_fields import CRM_CONNECTION, text
-from lead_mining.hooks import crm_session
+from lead_mining.hooks import credits_session
 from lead_mining.plain import logger
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ with DAG(
         from lead_mining.migrations import check_migrated
 
         account, credits, reference = params["credit_account"], params["credits"], params["reference"]
-        with crm_session(params["crm_conn_id"]) as connection, connection.transaction():
+        with credits_session(params["crm_conn_id"]) as connection, connection.transaction():
             check_migrated(connection)
             refuse_local(connection, account)
             new = ledger.charge(connection, account, credits, f"charge/{reference}", reference)

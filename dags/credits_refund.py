@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param, task
 
 from lead_mining.form_fields import CRM_CONNECTION, text
-from lead_mining.hooks import crm_session
+from lead_mining.hooks import credits_session
 from lead_mining.plain import logger
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ with DAG(
         from lead_mining.migrations import check_migrated
 
         lead_ids = [int(lead_id) for lead_id in params["lead_ids"]]
-        with crm_session(params["crm_conn_id"]) as connection, connection.transaction():
+        with credits_session(params["crm_conn_id"]) as connection, connection.transaction():
             check_migrated(connection)
             refunded = refund_all(connection, lead_ids, params["reason"])
         for lead_id, credits in refunded.items():

@@ -35,7 +35,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 
 from lead_mining.form_fields import CRM_CONNECTION
-from lead_mining.hooks import crm_session, provider_for
+from lead_mining.hooks import credits_session, provider_for
 from lead_mining.plain import logger
 
 log = logger(__name__)
@@ -98,7 +98,7 @@ with DAG(
         from lead_mining.migrations import check_migrated
 
         call_id, outcome, by = params["call"], params["outcome"], dag_run.triggering_user_name or dag_run.run_id
-        with crm_session(params["crm_conn_id"]) as connection:
+        with credits_session(params["crm_conn_id"]) as connection:
             check_migrated(connection)
             charged = credits_taken(outcome, params["charged"])
             became = buying.settle_call(connection, call_id, outcome, charged, by, provider_for)

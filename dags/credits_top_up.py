@@ -37,7 +37,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 
 from lead_mining.form_fields import CRM_CONNECTION, TOP_UP
-from lead_mining.hooks import crm_session
+from lead_mining.hooks import credits_session
 from lead_mining.plain import logger
 
 log = logger(__name__)
@@ -62,7 +62,7 @@ with DAG(
         from lead_mining.migrations import check_migrated
 
         account, credits, reference = params["credit_account"], params["credits"], params["reference"]
-        with crm_session(params["crm_conn_id"]) as connection, connection.transaction():
+        with credits_session(params["crm_conn_id"]) as connection, connection.transaction():
             check_migrated(connection)
             new = ledger.top_up(connection, account, credits, f"top_up/{reference}", reference)
             left = ledger.balance(connection, account).available

@@ -70,7 +70,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from lead_mining.dag_steps import ask_for_approval, do, key_of, load_what_was_bought, released, sources_of
 from lead_mining.deadlines import run_deadline
-from lead_mining.hooks import crm_connection, crm_session
+from lead_mining.hooks import credits_session, crm_connection, crm_session
 from lead_mining.notifiers import LowCreditsNotifier
 from lead_mining.plain import logger
 from lead_mining.request import dag_params
@@ -122,13 +122,15 @@ with DAG(
     def extract(
         plan: dict[str, Any], approval: dict[str, Any] | None, params: dict[str, Any], dag_run: Any
     ) -> list[dict[str, Any]]:
-        from lead_mining import candidates, pipeline
+        from lead_mining import candidates, pipeline, runs
 
-        approved_by = approval and (approval["responded_by_user"] or {}).get("name", "unknown")
+        if approved_by := approval and (approval["responded_by_user"] or {}).get("name", "unknown"):
+            with credits_session(params["crm_conn_id"]) as connection:
+                runs.set_approved_by(connection, key_of(dag_run), approved_by)
 
         def buy(connection: psycopg.Connection) -> dict[str, Any]:
             again = partial(crm_connection, params["crm_conn_id"])
-            return pipeline.extract(connection, plan["run_id"], sources_of(params), approved_by, reconnect=again)
+            return pipeline.extract(connection, plan["run_id"], sources_of(params), reconnect=again)
 
         bought = do("extract", plan, dag_run, params, buy)
         return [asdict(part) for part in candidates.in_parts(bought["candidates"])]

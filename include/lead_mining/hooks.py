@@ -210,6 +210,33 @@ def crm_session(conn_id: str) -> Iterator[psycopg.Connection]:
         raise
 
 
+@contextmanager
+def credits_session(crm_conn_id: str) -> Iterator[psycopg.Connection]:
+    """A CRM session for what a person decided about credits: who mines may not write that down.
+
+    By the connection `lead_mining_credits` for the CRM of `lead_mining_crm`, and so for others (their id, less a final
+    `_crm`, with `_credits`); where Airflow has none, by that of the CRM itself.
+    """
+    from psycopg.errors import InsufficientPrivilege
+
+    conn_id = f"{crm_conn_id.removesuffix('_crm')}_credits"
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        used = crm_conn_id
+    else:
+        used = conn_id
+    try:
+        with crm_session(used) as connection:
+            yield connection
+    except InsufficientPrivilege as error:
+        raise AirflowFailException(
+            f"The role of the connection {used} may not keep accounts ({error.diag.message_primary}): let a superuser"
+            " run include/sql/role.sql and set a password for the role lead_mining_credits that it makes; then make the"
+            f" Airflow connection {conn_id} (type postgres) with it, and clear this task"
+        ) from error
+
+
 def data_docs_folder() -> Path:
     """Where Data Docs are written and served from: LEAD_MINING_DATA_DOCS, by default `data_docs` in AIRFLOW_HOME.
 

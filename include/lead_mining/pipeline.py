@@ -73,7 +73,6 @@ def extract(
     conn: Connection,
     run_id: int,
     sources: Provider | Sequence[Source],
-    approved_by: str | None = None,
     reconnect: Reconnect | None = None,
 ) -> StepResult:
     """Ask the providers, page by page; each page is committed with its charge as it comes, before more is asked for.
@@ -87,10 +86,8 @@ def extract(
     with runs.only_once(conn, run_id, "extract") as step:
         if not step.done:
             run = runs.get(conn, run_id)
-            if run.needs_approval and not (run.approved_by or approved_by):
+            if run.needs_approval and not run.approved_by:
                 raise CostNotApproved(f"run {run_id} can cost {run.max_cost} credits, which nobody approved")
-            if approved_by:
-                runs.set_approved_by(conn, run_id, approved_by)
             if not isinstance(sources, Sequence):
                 sources = [Source(run.mining_request.provider_conn_id, sources)]
             if run.dry_run:

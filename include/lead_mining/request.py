@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lead_mining import vocabulary
-from lead_mining.credits.prices import Prices, prices_now
 from lead_mining.exceptions import FieldProblem, InvalidRequest
+from lead_mining.prices import Prices, prices_now
 from lead_mining.providers.base import Query
 from lead_mining.request_words import (
     MAX_INT4,

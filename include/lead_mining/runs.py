@@ -14,10 +14,10 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from lead_mining.credits.prices import CONTACT_CREDITS, LEAD_CREDITS, Prices, prices_now
 from lead_mining.crm.context import CrmContext
 from lead_mining.crm.requests import CrmRequest
 from lead_mining.exceptions import AnotherRun, FieldProblem, InvalidRequest
+from lead_mining.prices import CONTACT_CREDITS, LEAD_CREDITS, Prices, prices_now
 from lead_mining.privacy.scrub import ERASED
 from lead_mining.request import Cost, MiningRequest
 
@@ -196,8 +196,12 @@ def set_plan(conn: Connection, run_id: int, lead_number: int, max_cost: int, nee
     )
 
 
-def set_approved_by(conn: Connection, run_id: int, approved_by: str) -> None:
-    conn.execute("UPDATE lead_mining.run SET approved_by = %s WHERE id = %s", [approved_by, run_id])
+def set_approved_by(conn: Connection, run_key: str, approved_by: str) -> None:
+    """Write down who approved the cost of a run; whoever was first stays. For who may keep accounts."""
+    conn.execute(
+        "UPDATE lead_mining.run SET approved_by = %s WHERE run_key = %s AND approved_by IS NULL",
+        [approved_by, run_key],
+    )
 
 
 def set_judged_as_of(conn: Connection, run_id: int, known: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead_mining.plain import safe_lines
-from local_stack.environment import CRM_VARIABLE, Environment, local_folder
+from local_stack.environment import CREDITS_VARIABLE, CRM_VARIABLE, Environment, local_folder
 from local_stack.errors import LocalStackError
 from local_stack.supervision import Supervisor
 
@@ -139,7 +139,12 @@ def _airflow(arguments: Sequence[str]) -> int:
 def _prepare_crm(given: argparse.Namespace) -> None:
     from local_stack import crm
 
-    crm.prepare(crm.conninfo_of(os.environ[CRM_VARIABLE]), embedded=given.embedded)
+    credits = os.environ.get(CREDITS_VARIABLE)
+    crm.prepare(
+        crm.conninfo_of(os.environ[CRM_VARIABLE]),
+        embedded=given.embedded,
+        credits_conninfo=crm.conninfo_of(credits) if credits else None,
+    )
     print("the CRM database is ready")
 
 

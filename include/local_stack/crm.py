@@ -6,8 +6,10 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import InsufficientPrivilege
 from psycopg.pq import Conninfo
 
+from local_stack.environment import CREDITS_VARIABLE
 from local_stack.errors import ConnectionFormError
 
 DEFAULT_ACCOUNT = "default"
@@ -41,8 +43,11 @@ def conninfo_of(connection: str) -> str:
     return make_conninfo(**options | {name: value for name, value in named.items() if value})
 
 
-def prepare(conninfo: str, *, embedded: bool) -> None:
-    """Make the CRM's own tables where it is the `embedded` one, bring our schema up to date, give the trial credits."""
+def prepare(conninfo: str, *, embedded: bool, credits_conninfo: str | None = None) -> None:
+    """Make the CRM's own tables where it is the `embedded` one, bring our schema up to date, give the trial credits.
+
+    `credits_conninfo`: of who may keep accounts, where that is not who mines. Without, who mines alone gets none.
+    """
     from lead_mining import migrations
     from lead_mining.credits import ledger
 
@@ -52,4 +57,12 @@ def prepare(conninfo: str, *, embedded: bool) -> None:
 
             embedded_crm.create(connection)
         migrations.migrate(connection)
-        ledger.top_up(connection, account=DEFAULT_ACCOUNT, credits=TRIAL_CREDITS, key="trial", reference="free trial")
+    with psycopg.connect(credits_conninfo or conninfo) as keeper:
+        try:
+            ledger.top_up(keeper, account=DEFAULT_ACCOUNT, credits=TRIAL_CREDITS, key="trial", reference="free trial")
+        except InsufficientPrivilege:
+            keeper.rollback()
+            print(
+                f"No trial credits: the role {keeper.info.user} may not keep accounts. Set {CREDITS_VARIABLE} to a"
+                " connection with the role lead_mining_credits of include/sql/role.sql"
+            )

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 PROJECT = Path(__file__).resolve().parents[2]
 CRM_VARIABLE = "AIRFLOW_CONN_LEAD_MINING_CRM"
+CREDITS_VARIABLE = "AIRFLOW_CONN_LEAD_MINING_CREDITS"
 PRIVACY_VARIABLE = "AIRFLOW_CONN_LEAD_MINING_PRIVACY"
 PROVIDER_VARIABLE = "AIRFLOW_CONN_LEAD_MINING_PROVIDER"
 AIRFLOW_UI_PORT = 8080  # wanted; the next free one is taken where it is in use
@@ -194,7 +195,9 @@ class Environment:
         }
         # In the embedded CRM one role owns all; in a CRM of the user's own, erasing needs a role of its own.
         privacy = self.outer.get(PRIVACY_VARIABLE) or (json.dumps(crm) if self.embedded_crm else None)
-        return ({PRIVACY_VARIABLE: privacy} if privacy else {}) | {
+        credits = self.outer.get(CREDITS_VARIABLE)  # where there is none, the CRM's own is used
+        own_roles = {PRIVACY_VARIABLE: privacy, CREDITS_VARIABLE: credits}
+        return {name: connection for name, connection in own_roles.items() if connection} | {
             CRM_VARIABLE: self.outer.get(CRM_VARIABLE) or json.dumps(crm),
             PROVIDER_VARIABLE: self.outer.get(PROVIDER_VARIABLE) or json.dumps(provider),
         }

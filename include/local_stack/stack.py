@@ -26,7 +26,7 @@ import psycopg
 
 from local_stack import crm
 from local_stack.airflow_api import AirflowApi
-from local_stack.environment import ADMIN, DATABASES, Environment, reachable_by_everybody
+from local_stack.environment import ADMIN, CREDITS_VARIABLE, DATABASES, Environment, reachable_by_everybody
 from local_stack.errors import StackError
 from local_stack.postgres import PostgresServer, server_account
 from local_stack.supervision import Program, Supervisor
@@ -317,7 +317,12 @@ class Stack:
 
     def prepare_crm(self) -> None:
         """Bring the CRM database up to date: the embedded one from nothing, the user's but for the CRM's own tables."""
-        crm.prepare(self.crm_conninfo, embedded=self.environment.embedded_crm)
+        credits = self.environment.connections().get(CREDITS_VARIABLE)
+        crm.prepare(
+            self.crm_conninfo,
+            embedded=self.environment.embedded_crm,
+            credits_conninfo=crm.conninfo_of(credits) if credits else None,
+        )
 
     def _wait_until_healthy(self, services: Sequence[str], since: datetime) -> None:
         api = self.api

@@ -36,6 +36,8 @@ WITH in_crm AS MATERIALIZED (  -- each loaded lead beside what the CRM has of it
     CROSS JOIN LATERAL (VALUES ('account', m.owner), ('search', r.saved_search)) AS budget (scope, name)
     WHERE m.kind IN ('hold', 'charge', 'release') AND name IS NOT NULL
     GROUP BY 1, 2, 3
+), miner AS (  -- who may not keep accounts
+    SELECT rolname::text FROM pg_roles WHERE NOT has_column_privilege(oid, 'lead_mining.ledger_transaction', 'reference', 'INSERT')
 ), done AS (SELECT run_id, step FROM lead_mining.run_step),
 examined (claim, "check", what, expected, found) AS (
     SELECT 0, 'balance_is_the_sum_of_its_entries', format('%s of account %s', a.bucket, a.owner),
@@ -66,6 +68,23 @@ examined (claim, "check", what, expected, found) AS (
     LEFT JOIN lead_mining.run r ON r.id = coalesce(m.run_id, c.run_id)
     WHERE m.kind IN ('hold', 'capture', 'release', 'refund')
     UNION ALL
+    SELECT 0, 'booked_by_who_may', format('%s, transaction %s', t.kind, t.id), 'who may keep accounts',
+           CASE WHEN t.booked_by IN (SELECT rolname FROM miner) THEN t.booked_by ELSE 'who may keep accounts' END
+    FROM lead_mining.ledger_transaction t WHERE t.kind IN ('top_up', 'refund') OR t.kind = 'charge' AND t.call_id IS NULL
+    UNION ALL
+    SELECT 0, 'payment_is_booked_once', format('payment %s', reference), '1', count(*)::text
+    FROM lead_mining.ledger_transaction WHERE kind = 'top_up' GROUP BY reference
+    UNION ALL
+    SELECT 0, 'settings_are_changed_by_who_may', format('account %s, change %s', account, id), 'who may keep accounts',
+           CASE WHEN changed_by IN (SELECT rolname FROM miner) THEN changed_by ELSE 'who may keep accounts' END
+    FROM lead_mining.credit_account_change
+    UNION ALL
+    SELECT 0, 'settings_are_the_last_ones_kept', format('account %s', a.name),
+           concat_ws(', ', 'kept', h.provider_conn_id, 'budget', h.monthly_budget, 'low', h.low_balance, 'refunds', h.refund_days),
+           concat_ws(', ', 'kept', a.provider_conn_id, 'budget', a.monthly_budget, 'low', a.low_balance, 'refunds', a.refund_days)
+    FROM lead_mining.credit_account a
+    LEFT JOIN LATERAL (SELECT * FROM lead_mining.credit_account_change WHERE account = a.name ORDER BY id DESC LIMIT 1) h ON true
+    UNION ALL
     SELECT 0, 'expired_hold_is_given_back', format('hold %s', id), '0',
            CASE WHEN expires_at < now() - interval '3 days' THEN remaining ELSE 0 END::text
     FROM lead_mining.hold
@@ -93,6 +112,17 @@ examined (claim, "check", what, expected, found) AS (
            format('%s leads, at most %s credits', s.result->'lead_number', s.result->'max_cost'),
            format('%s leads, at most %s credits', r.lead_number, r.max_cost)
     FROM lead_mining.run r JOIN lead_mining.run_step s ON s.run_id = r.id AND s.step = 'prepare_request'
+    UNION ALL
+    SELECT 1, 'approval_was_asked_for', format('run %s', r.run_key),
+           (coalesce((r.request->>'approval_threshold')::bigint < r.max_cost, false))::text, r.needs_approval::text
+    FROM lead_mining.run r JOIN done ON done.run_id = r.id AND done.step = 'prepare_request' WHERE NOT r.dry_run
+    UNION ALL
+    SELECT 1, 'cost_was_approved_before_it_was_spent', format('run %s', r.run_key), 'approved before',
+           CASE WHEN r.approved_by IS NULL THEN 'not approved'
+                WHEN r.approved_at > min(k.asked_at) OR r.approved_at IS NULL THEN 'approved afterwards'
+                WHEN r.approved_as IN (SELECT rolname FROM miner) THEN format('approved as %s', r.approved_as)
+                ELSE 'approved before' END
+    FROM lead_mining.run r JOIN lead_mining.provider_call k ON k.run_id = r.id WHERE r.needs_approval GROUP BY r.id
     UNION ALL
     SELECT 1, 'spent_by_a_run', format('%s, transaction %s', kind, id), 'a run',
            CASE WHEN kind = 'capture' AND run_id IS NOT NULL THEN 'a run' ELSE 'none' END

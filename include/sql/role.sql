@@ -1,13 +1,15 @@
--- Three roles. `lead_mining` mines: it has the least that this needs in an Odoo 17's database, and no more. It can read
+-- Four roles. `lead_mining` mines: it has the least that this needs in an Odoo 17's database, and no more. It can read
 -- what it compares with, add leads with what belongs to them, and change its own requests; it cannot read passwords,
 -- keys or system parameters, and it cannot delete anything. `lead_mining_owner`, whom nobody logs in as, owns the schema
 -- lead_mining with our own tables: so who mines can add to the credit ledger, and neither change nor unguard it.
 -- `lead_mining_privacy` can do what lead_mining can and, for erasing persons, empty the columns that persons stand in.
+-- `lead_mining_credits` can do what lead_mining can and keep accounts: payments, refunds, settings, approvals.
 --
 -- A superuser runs this in the CRM's database, once and again after each upgrade of lead mining or of Odoo's apps:
 --     psql -d odoo -f role.sql
 --     psql -d odoo -c '\password lead_mining'
 -- and the Airflow connection lead_mining_crm is postgresql://lead_mining:PASSWORD@HOST:5432/odoo
+-- The same for lead_mining_credits, without which credits are but spent: its connection is lead_mining_credits.
 -- The same for lead_mining_privacy, if persons are to be erased: its connection is lead_mining_privacy.
 -- The migrations of our tables are in role_migrations.sql, beside this file.
 --
@@ -21,6 +23,8 @@ SET LOCAL search_path TO pg_catalog; -- no function or operator that somebody el
 SET LOCAL client_min_messages TO warning;
 
 DO $$
+DECLARE
+    who text;
 BEGIN
     PERFORM pg_advisory_xact_lock(1818583405); -- that of migrations.py
     IF to_regrole('lead_mining_owner') IS NULL THEN
@@ -32,18 +36,22 @@ BEGIN
     IF to_regrole('lead_mining_privacy') IS NULL THEN
         CREATE ROLE lead_mining_privacy LOGIN;
     END IF;
-    IF pg_has_role('lead_mining', 'lead_mining_owner', 'MEMBER')
-       OR (SELECT rolcreaterole FROM pg_roles WHERE rolname = 'lead_mining') THEN
-        RAISE EXCEPTION 'the role lead_mining could become lead_mining_owner, and change the credit ledger'
-            USING HINT = 'It is a superuser, may create roles, or is a member: take that from it, and run this again.';
+    IF to_regrole('lead_mining_credits') IS NULL THEN
+        CREATE ROLE lead_mining_credits LOGIN;
     END IF;
-    IF pg_has_role('lead_mining_privacy', 'lead_mining_owner', 'MEMBER')
-       OR (SELECT rolcreaterole FROM pg_roles WHERE rolname = 'lead_mining_privacy') THEN
-        RAISE EXCEPTION 'the role lead_mining_privacy could become lead_mining_owner, and change the credit ledger'
-            USING HINT = 'It is a superuser, may create roles, or is a member: take that from it, and run this again.';
-    END IF;
+    FOREACH who IN ARRAY ARRAY['lead_mining', 'lead_mining_privacy', 'lead_mining_credits'] LOOP
+        IF pg_has_role(who, 'lead_mining_owner', 'MEMBER')
+           OR (SELECT rolcreaterole FROM pg_roles WHERE rolname = who) THEN
+            RAISE EXCEPTION 'the role % could become lead_mining_owner, and change the credit ledger', who
+                USING HINT = 'It is a superuser, may create roles, or is a member: take that from it, and run this again.';
+        END IF;
+        IF who <> 'lead_mining_credits' AND pg_has_role(who, 'lead_mining_credits', 'MEMBER') THEN
+            RAISE EXCEPTION 'the role % could become lead_mining_credits, and book payments', who
+                USING HINT = 'Take the membership from it, and run this again.';
+        END IF;
+    END LOOP;
     EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO lead_mining', current_database());
-    GRANT lead_mining TO lead_mining_privacy;
+    GRANT lead_mining TO lead_mining_privacy, lead_mining_credits;
 END $$;
 
 -- Our own schema: all that stands in it becomes lead_mining_owner's.
@@ -76,7 +84,8 @@ BEGIN
         SELECT oid FROM pg_proc
         WHERE pronamespace = 'lead_mining'::regnamespace AND proowner <> 'lead_mining_owner'::regrole
           AND (NOT prosecdef OR oid IN (to_regprocedure('lead_mining.ledger_post()'),
-                                        to_regprocedure('lead_mining.ledger_lock(text)')))
+                                        to_regprocedure('lead_mining.ledger_lock(text)'),
+                                        to_regprocedure('lead_mining.keep_account_change()')))
     LOOP
         EXECUTE format('ALTER ROUTINE %s OWNER TO lead_mining_owner', routine);
     END LOOP;
@@ -121,7 +130,7 @@ END $$;
 DROP PROCEDURE pg_temp.set_up_for;
 
 -- The database's owner, as whom Odoo works and makes its backups, can read what is ours, now and after migrations.
-REVOKE ALL ON SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_mining_privacy;
+REVOKE ALL ON SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_mining_privacy, lead_mining_credits;
 DO $$
 DECLARE
     owner text := (SELECT quote_ident(rolname) FROM pg_database d JOIN pg_roles r ON r.oid = datdba
@@ -140,15 +149,15 @@ END $$;
 
 -- Who mines reads our tables, adds to them, and changes what is not settled yet. Ids and times are the database's, and
 -- what follows from a transaction of the ledger is written by ledger_post, with its owner's rights.
-REVOKE ALL ON ALL TABLES IN SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_mining_privacy;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_mining_privacy;
-REVOKE ALL ON ALL ROUTINES IN SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_mining_privacy;
+REVOKE ALL ON ALL TABLES IN SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_mining_privacy, lead_mining_credits;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_mining_privacy, lead_mining_credits;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA lead_mining FROM PUBLIC, lead_mining, lead_mining_privacy, lead_mining_credits;
 GRANT USAGE ON SCHEMA lead_mining TO lead_mining;
 GRANT SELECT ON ALL TABLES IN SCHEMA lead_mining TO lead_mining;
 GRANT INSERT (run_key, request, context, provider, credit_account, dry_run, lead_number, max_cost, needs_approval,
     crm_request_id, request_number, crm_request_made_at, saved_search, search_budget, retry_of, overruled,
     lead_credits, contact_credits) ON lead_mining.run TO lead_mining;
-GRANT UPDATE (lead_number, max_cost, needs_approval, approved_by, judged_as_of) ON lead_mining.run TO lead_mining;
+GRANT UPDATE (lead_number, max_cost, needs_approval, judged_as_of) ON lead_mining.run TO lead_mining;
 GRANT INSERT (run_id, step, result) ON lead_mining.run_step TO lead_mining;
 GRANT INSERT (run_id, page_number, asked, found, charged, next_cursor, body, provider, unfinished, contacts_through) ON
     lead_mining.raw_page TO lead_mining;
@@ -173,14 +182,18 @@ GRANT INSERT (run_id, page_number, kind, expected, found) ON lead_mining.charge_
 GRANT INSERT (provider, bucket), UPDATE (blocked_until, failures, open_until) ON lead_mining.provider_gate TO
     lead_mining;
 GRANT INSERT (provider, bucket, at), DELETE ON lead_mining.provider_slot TO lead_mining;
-GRANT INSERT (name, provider_conn_id, monthly_budget, low_balance, refund_days, notify) ON lead_mining.credit_account TO
-    lead_mining;
-GRANT UPDATE (provider_conn_id, monthly_budget, low_balance, refund_days, notify, notice_sent) ON
-    lead_mining.credit_account TO lead_mining;
+GRANT UPDATE (notice_sent) ON lead_mining.credit_account TO lead_mining;
 GRANT INSERT (account, reported, expected, unsettled_calls) ON lead_mining.balance_report TO lead_mining;
-GRANT INSERT (key, kind, owner, credits, hold_id, run_id, reference, candidate_id, call_id) ON
-    lead_mining.ledger_transaction TO lead_mining;
+GRANT INSERT (key, kind, owner, credits, hold_id, run_id, call_id) ON lead_mining.ledger_transaction TO lead_mining;
 GRANT EXECUTE ON FUNCTION lead_mining.ledger_lock(text) TO lead_mining;
+
+-- Who keeps accounts. A transaction with a reference is a payment, a refund or a charge by hand.
+GRANT INSERT (reference, candidate_id) ON lead_mining.ledger_transaction TO lead_mining_credits;
+GRANT INSERT (name, provider_conn_id, monthly_budget, low_balance, refund_days, notify) ON lead_mining.credit_account TO
+    lead_mining_credits;
+GRANT UPDATE (provider_conn_id, monthly_budget, low_balance, refund_days, notify) ON lead_mining.credit_account TO
+    lead_mining_credits;
+GRANT UPDATE (approved_by) ON lead_mining.run TO lead_mining_credits;
 
 -- Who erases: every column that a person may stand in, but for the ledger's, and the keys that persons are known by.
 DO $$
@@ -197,8 +210,8 @@ GRANT INSERT (subject_kind, subject_digest, requested_by, reference, certificate
     lead_mining_privacy;
 
 -- The CRM's tables, column by column.
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM lead_mining, lead_mining_privacy;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM lead_mining, lead_mining_privacy;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM lead_mining, lead_mining_privacy, lead_mining_credits;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM lead_mining, lead_mining_privacy, lead_mining_credits;
 GRANT USAGE ON SCHEMA public TO lead_mining;
 GRANT SELECT (name, state, latest_version) ON public.ir_module_module TO lead_mining;
 GRANT SELECT (id, model) ON public.ir_model TO lead_mining;

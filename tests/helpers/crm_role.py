@@ -30,19 +30,20 @@ def run_role_sql(superuser: psycopg.Connection) -> subprocess.CompletedProcess[s
 
 
 def apply_role(superuser: psycopg.Connection) -> list[str]:
-    """Run role.sql and set the role's password; the names of the migrations that it said to have applied."""
+    """Run role.sql and set the roles' password; the names of the migrations that it said to have applied."""
     done = run_role_sql(superuser)
     assert done.returncode == 0, done.stderr
     said = [line.partition("INFO:  applied ") for line in done.stderr.splitlines()]
     assert all(applied for _, applied, _ in said), done.stderr  # it warns of nothing
-    superuser.execute(f"ALTER ROLE lead_mining PASSWORD '{PASSWORD}'")
+    for role in ("lead_mining", "lead_mining_credits", "lead_mining_privacy"):
+        superuser.execute(f"ALTER ROLE {role} PASSWORD '{PASSWORD}'")
     return [name for _, _, name in said]
 
 
 @contextmanager
-def logged_in(superuser: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    """The role lead_mining, in autocommit."""
-    with psycopg.connect(dsn_of(superuser, user="lead_mining", password=PASSWORD), autocommit=True) as conn:
+def logged_in(superuser: psycopg.Connection, role: str = "lead_mining") -> Iterator[psycopg.Connection]:
+    """A role of role.sql, in autocommit."""
+    with psycopg.connect(dsn_of(superuser, user=role, password=PASSWORD), autocommit=True) as conn:
         yield conn
 
 

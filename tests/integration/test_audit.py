@@ -13,9 +13,9 @@ import pytest
 from crm_role import apply_role, logged_in
 from mined_runs import set_aside
 
-from lead_mining import buying, pipeline, runs
+from lead_mining import buying, pipeline, prices, runs
 from lead_mining.audit import audit
-from lead_mining.credits import accounts, ledger, prices
+from lead_mining.credits import accounts, ledger
 from lead_mining.credits.accounts import Account
 from lead_mining.exceptions import ProviderOutcomeUnknown, ProviderUnavailable
 from lead_mining.providers.odoo_iap import OdooIap
@@ -54,7 +54,10 @@ def run(
     provider = OdooIap(simulator.url, f"trial-{request.node.name}", "2a8a5d34-0000-4000-8000-000000000003")
 
     def run(key: str, **params: Any) -> int:
-        run_id = int(pipeline.prepare_request(conn, key, PEOPLE | params)["run_id"])
+        plan = pipeline.prepare_request(conn, key, PEOPLE | params)
+        run_id = int(plan["run_id"])
+        if plan["needs_approval"]:
+            runs.set_approved_by(conn, key, "ada")
         try:
             pipeline.extract(conn, run_id, provider)
             pipeline.validate(conn, run_id, tmp_path)
@@ -73,7 +76,7 @@ def run(
 def mined(conn: psycopg.Connection, run: Callable[..., int], simulator: Simulator) -> psycopg.Connection:
     """A CRM after runs of all kinds: local, mirrored, an answer lost, leads refunded, deleted and merged since."""
     simulator.clear_faults()
-    first = run("one")
+    first = run("one", approval_threshold=1)
     simulator.add_fault("duplicate_companies", calls=1)
     run("some of it twice", countries=["IN", "BR"])
     accounts.set_up(conn, Account("mirror", provider_conn_id="lead_mining_provider"))
@@ -178,6 +181,13 @@ PLANTED = {
     " WHERE released > 0",
     "spent_is_what_was_paid": "UPDATE lead_mining.ledger_account SET balance = balance + 1 WHERE bucket = 'spent'",
     "run_paid_for_what_it_loaded": f"UPDATE lead_mining.candidate SET contacts = contacts + 1 WHERE id = {LOCAL}",
+    "booked_by_who_may": "UPDATE lead_mining.ledger_transaction SET booked_by = 'pg_monitor' WHERE kind = 'refund'",
+    "payment_is_booked_once": "INSERT INTO lead_mining.ledger_transaction (key, kind, owner, credits, reference)"
+    " SELECT 'again', kind, owner, credits, reference FROM lead_mining.ledger_transaction WHERE kind = 'top_up' LIMIT 1",
+    "settings_are_changed_by_who_may": "UPDATE lead_mining.credit_account_change SET changed_by = 'pg_monitor'",
+    "settings_are_the_last_ones_kept": "UPDATE lead_mining.credit_account SET monthly_budget = 5 WHERE name = 'default'",
+    "approval_was_asked_for": "UPDATE lead_mining.run SET needs_approval = false WHERE needs_approval",
+    "cost_was_approved_before_it_was_spent": "UPDATE lead_mining.run SET approved_at = now() WHERE needs_approval",
     "movement_is_on_the_account_of_its_run": "UPDATE lead_mining.ledger_transaction SET owner = 'mirror'"
     " WHERE kind = 'hold' AND owner = 'default'",
     "refund_is_what_was_paid": "UPDATE lead_mining.ledger_transaction SET credits = credits + 1 WHERE kind = 'refund'",

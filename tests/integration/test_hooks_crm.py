@@ -13,12 +13,13 @@ import psycopg
 import pytest
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowFailException
+from crm_role import PASSWORD, apply_role
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from lead_mining import hooks, runs
 from lead_mining.exceptions import CrmBusy, CrmError, ProviderUnavailable
-from lead_mining.hooks import crm_connection, crm_session
+from lead_mining.hooks import credits_session, crm_connection, crm_session
 from lead_mining.migrations import migrate
 
 
@@ -183,3 +184,27 @@ def test_a_database_that_does_not_answer_is_an_operational_error(monkeypatch: py
     with pytest.raises(psycopg.OperationalError) as caught:
         crm_connection("a_crm")
     assert "s3cret-password" not in str(caught.value)
+
+
+# -- what people decide about credits
+
+
+@pytest.mark.parametrize("crm_kind", ["embedded"], indirect=True)
+def test_accounts_are_kept_by_a_connection_of_their_own_and_not_by_who_mines(
+    conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(name: str, role: str) -> None:
+        fields = {"conn_type": "postgres", "host": conn.info.host, "port": conn.info.port, "schema": conn.info.dbname}
+        fields |= {"login": role, "password": PASSWORD}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(fields))
+
+    apply_role(conn)
+    connect("A_CRM", "lead_mining")
+    wanted = "connection a_crm may not keep accounts .* make the Airflow connection a_credits"
+    with pytest.raises(AirflowFailException, match=wanted), credits_session("a_crm") as mining:
+        mining.execute("UPDATE lead_mining.credit_account SET monthly_budget = 9")
+    connect("A_CREDITS", "lead_mining_credits")
+    with credits_session("a_crm") as keeper:
+        keeper.execute("UPDATE lead_mining.credit_account SET monthly_budget = 9")
+    kept = "SELECT monthly_budget, changed_by FROM lead_mining.credit_account_change ORDER BY id"
+    assert conn.execute(kept).fetchall()[-1] == (9, "lead_mining_credits")

@@ -16,7 +16,7 @@ from mined_runs import set_aside
 from psycopg.rows import dict_row
 from scheduled_actions import add_cron
 
-from lead_mining import buying, pipeline, reconciliation
+from lead_mining import buying, pipeline, reconciliation, runs
 from lead_mining.credits import ledger
 from lead_mining.exceptions import (
     CostNotApproved,
@@ -360,7 +360,8 @@ def test_above_the_threshold_nothing_is_bought_before_a_person_approves(
     with pytest.raises(CostNotApproved):
         pipeline.extract(conn, plan["run_id"], provider)
     assert simulator.client.get(f"/simulator/account/{token}").status_code == 404
-    assert pipeline.extract(conn, plan["run_id"], provider, approved_by="ada")["candidates"] == 12
+    runs.set_approved_by(conn, KEY, "ada")
+    assert pipeline.extract(conn, plan["run_id"], provider)["candidates"] == 12
     assert one(conn, "SELECT approved_by FROM lead_mining.run")["approved_by"] == "ada"
 
 

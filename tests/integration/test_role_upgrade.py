@@ -99,8 +99,9 @@ def test_the_former_version_is_moved_over_with_its_data(
     assert run == ("nightly/1", True)
     assert is_refused(former, "ALTER TABLE lead_mining.ledger_entry DISABLE TRIGGER ALL")
     assert is_refused(former, "CREATE TABLE lead_mining.x (id integer)")
-    with former.transaction():
-        ledger.top_up(former, "default", 1, key="after", reference="after")
+    assert is_refused(former, "INSERT INTO lead_mining.credit_account (name) VALUES ('mine')")
+    with logged_in(superuser, "lead_mining_credits") as keeper, keeper.transaction():
+        ledger.top_up(keeper, "default", 1, key="after", reference="after")
 
     moved = catalogue(superuser)
     assert {who for kind, who, *_ in moved if kind == "default"} == {"lead_mining_owner"}

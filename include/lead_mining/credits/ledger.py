@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
-from psycopg import Connection, Cursor
+from psycopg import Connection, Cursor, sql
 from psycopg.errors import CheckViolation
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
@@ -133,15 +133,21 @@ def refund(conn: Connection[Any], candidate_id: int, reason: str) -> int:
 
 
 def charge(
-    conn: Connection[Any], account: str, credits: int, key: str, reference: str, call_id: int | None = None
+    conn: Connection[Any],
+    account: str,
+    credits: int,
+    key: str,
+    reference: str | None = None,
+    call_id: int | None = None,
 ) -> bool:
-    """Spend credits that no hold was made for: what a mirrored account's provider took. `reference`: why.
+    """Spend credits that no hold was made for: what a mirrored account's provider took for a call, or for `reference`.
 
     False: this key was charged already. Raises InsufficientCredits where less is available. Budgets count it, but do
     not refuse it: the credits are gone.
     """
     _check_text("account", account, _MAX_ACCOUNT)
-    _check_text("reference", reference, _MAX_REFERENCE)
+    if reference is not None:
+        _check_text("reference", reference, _MAX_REFERENCE)
     _check_credits(credits)
     with _cursor(conn) as cur:
         available = _lock(cur, account)
@@ -224,11 +230,24 @@ def _post(
 ) -> tuple[int, bool]:
     """Post a transaction once; returns its id and whether it is new. The account must be locked."""
     _check_text("key", key, _MAX_KEY)
+    # Only what it has: who mines may not write a reference, not even none.
+    all_of_it = {
+        "key": key,
+        "kind": kind,
+        "owner": owner,
+        "credits": credits,
+        "hold_id": hold_id,
+        "run_id": run_id,
+        "candidate_id": candidate_id,
+        "call_id": call_id,
+        "reference": reference,
+    }
+    given = {column: value for column, value in all_of_it.items() if value is not None}
     cur.execute(
-        "INSERT INTO lead_mining.ledger_transaction"
-        " (key, kind, owner, credits, hold_id, run_id, candidate_id, call_id, reference)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (key) DO NOTHING RETURNING id",
-        [key, kind, owner, credits, hold_id, run_id, candidate_id, call_id, reference],
+        sql.SQL(
+            "INSERT INTO lead_mining.ledger_transaction ({}) VALUES ({}) ON CONFLICT (key) DO NOTHING RETURNING id"
+        ).format(sql.SQL(", ").join(map(sql.Identifier, given)), sql.SQL(", ").join([sql.Placeholder()] * len(given))),
+        list(given.values()),
     )
     if row := cur.fetchone():
         return row[0], True

@@ -54,7 +54,7 @@ def pay_call(conn: Connection[Any], account: str, run_id: int, call_id: int, cre
             ledger.capture(conn, hold_id, part, key=f"call/{call_id}/hold/{hold_id}", call_id=call_id)
             credits -= part
     if beyond := min(credits, available):
-        ledger.charge(conn, account, beyond, f"call/{call_id}", f"provider call {call_id}, beyond its hold", call_id)
+        ledger.charge(conn, account, beyond, f"call/{call_id}", call_id=call_id)
 
 
 def captured_for_run(conn: Connection[Any], run_id: int) -> int:
