@@ -165,11 +165,14 @@ class UnreadableAnswer(ProviderError):
 
 
 class MalformedRecord(ProviderError):
-    """One record of an answer cannot be read as a company; `problems` holds (field, value, message) triples."""
+    """One record of an answer cannot be read as a company; `problems` holds (field, value, message) triples.
+
+    Its text has no value: logs and Airflow's database keep it, and the value may be a person's.
+    """
 
     def __init__(self, problems: Sequence[tuple[str, str, str]]) -> None:
         self.problems = tuple(problems)
-        super().__init__("; ".join(f"{field}: {message} (got {value})" for field, value, message in self.problems))
+        super().__init__("; ".join(f"{field}: {message}" for field, _, message in self.problems))
 
 
 class CatalogueError(ProviderError):

@@ -16,6 +16,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 
 from lead_mining.exceptions import CrmBusy, CrmError, FieldProblem, InvalidRequest, LeadMiningError
+from lead_mining.foreign_errors import told
 
 if TYPE_CHECKING:
     import psycopg
@@ -189,6 +190,7 @@ def _lent_by_transaction(session: psycopg.Connection, connect: Callable[[], Any]
 @contextmanager
 def crm_session(conn_id: str) -> Iterator[psycopg.Connection]:
     """A CRM connection for one task. An error that no retry can mend fails the task at once; CrmBusy is retried."""
+    from psycopg import DataError, IntegrityError
     from psycopg.errors import DeadlockDetected, ForeignKeyViolation, LockNotAvailable, QueryCanceled
 
     try:
@@ -196,14 +198,19 @@ def crm_session(conn_id: str) -> Iterator[psycopg.Connection]:
             yield connection
     except (DeadlockDetected, LockNotAvailable, QueryCanceled) as error:
         raise CrmBusy(
-            f"The CRM's database is busy: {error.diag.message_primary or error}. What this step had begun is undone; it"
-            " can be repeated as it is"
-        ) from error
+            f"The CRM's database is busy: {error.diag.message_primary or told(error)}. What this step had begun is"
+            " undone; it can be repeated as it is"
+        ) from None  # its text repeats rows
     except ForeignKeyViolation as error:
         raise CrmBusy(
             f"Something that this step refers to was deleted in the CRM just now: {error.diag.message_detail}. What it"
             " had begun is undone; repeated, it looks again"
-        ) from error
+        ) from None
+    except (DataError, IntegrityError) as error:
+        raise CrmBusy(
+            f"The CRM's database refused what this step wrote ({told(error)}). What it had begun is undone; it can be"
+            " repeated as it is"
+        ) from None
     except LeadMiningError as error:
         if error.permanent:
             raise AirflowFailException(str(error)) from error

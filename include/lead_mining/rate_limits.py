@@ -22,6 +22,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from lead_mining import provider_calls
 from lead_mining.exceptions import ProviderBusy, ProviderUnavailable
+from lead_mining.foreign_errors import told
 from lead_mining.plain import logger
 from lead_mining.providers.base import Gate, Rate
 
@@ -98,10 +99,9 @@ class SharedGate(Gate):
             return self._do(work)
         except psycopg.Error as error:
             raise ProviderUnavailable(
-                f"{self._account} is not called, as the database that counts its calls fails"
-                f" ({type(error).__name__}: {error})",
+                f"{self._account} is not called, as the database that counts its calls fails ({told(error)})",
                 charge="none",
-            ) from error
+            ) from None
 
     def _do(self, work: Callable[[psycopg.Connection], _Result]) -> _Result:
         """Do `work` in a transaction; once more in a new session where the one at hand turns out to have gone."""

@@ -32,7 +32,7 @@ def test_only_trouble_on_the_way_is_worth_a_retry() -> None:
             "credit account 'default' cannot pay: 30 credits needed, 4 available; buy credits (DAG credits_top_up), "
             "ask for fewer leads, or set on_insufficient_credits to 'trim'",
         ),
-        (e.MalformedRecord([("employees", "many", "not a number")]), "employees: not a number (got many)"),
+        (e.MalformedRecord([("employees", "many", "not a number")]), "employees: not a number"),
     ],
 )
 def test_text(error: e.LeadMiningError, text: str) -> None:

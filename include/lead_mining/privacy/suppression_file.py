@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 from lead_mining.exceptions import FieldProblem, InvalidRequest
+from lead_mining.foreign_errors import told
 from lead_mining.input_files import read_bytes
 from lead_mining.privacy.suppression import Entry
 
@@ -82,4 +83,4 @@ def _entries(reader: csv.DictReader[str], source: str, reason: str, problems: li
                     for each in error.problems
                 ]
     except csv.Error as error:
-        problems.append(FieldProblem(f"line {reader.line_num}", "(not shown)", f"it is no CSV: {error}"))
+        problems.append(FieldProblem(f"line {reader.line_num}", "(not shown)", f"it is no CSV: {told(error)}"))

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from lead_mining.exceptions import CatalogueError
+from lead_mining.foreign_errors import told
 from lead_mining.plain import logger
-from lead_mining.providers.text import shorten
 
 log = logger(__name__)
 
@@ -157,12 +157,11 @@ class CatalogueFile:
             return "skip"
         self._skipped.add(row.number)
         log.warning(
-            "%s: row %s has %s values instead of %s and is left out: %s",
+            "%s: row %s has %s values instead of %s and is left out",
             self.path,
             row.number,
             row.actual_columns,
             row.expected_columns,
-            shorten(row.text),
         )
         return "skip"
 
@@ -173,8 +172,7 @@ class CatalogueFile:
         try:
             yield
         except (pa.ArrowException, OSError, EOFError, UnicodeError, csv.Error) as error:
-            cause = str(error).rpartition("': ")[2]  # Arrow names the file first, often twice
-            raise CatalogueError(f"{self.path} cannot be read: {shorten(cause)}") from error
+            raise CatalogueError(f"{self.path} cannot be read: {told(error)}") from None
 
 
 def plain(value: Any) -> Any:

@@ -18,9 +18,9 @@ from lead_mining.exceptions import (
     ProviderRejected,
     ProviderUnavailable,
 )
+from lead_mining.foreign_errors import kind_of
 from lead_mining.providers.base import Company, Contact, Exclusions, JsonObject, Page, Preview, Provider, Query, Rate
 from lead_mining.providers.reading import RecordReader
-from lead_mining.providers.text import shorten
 from lead_mining.providers.transport import READ_TIMEOUT, answers, call_json, check_base_url, new_client
 
 _BALANCE_ENDPOINT = "/iap/1/balance"
@@ -96,7 +96,7 @@ class OdooIap(Provider):
             raise _error(answer.get("error")) if isinstance(answer, dict) else MalformedAnswer("no balance was told")
         credits = answer.get("result")
         if isinstance(credits, bool) or not isinstance(credits, int | float) or credits < 0:
-            raise MalformedAnswer(f"The balance of Odoo IAP is not a number of credits: {shorten(credits)}")
+            raise MalformedAnswer(f"The balance of Odoo IAP is not a number of credits: {kind_of(credits)}")
         return int(credits)  # parts of a credit buy nothing
 
     def preview(self, query: Query, limit: int, exclude: Exclusions) -> Preview:
@@ -208,19 +208,19 @@ def _states_of(country: str, query: Query) -> list[str]:
 
 def _records(answer: Any) -> list[JsonObject]:
     if not isinstance(answer, dict):
-        raise MalformedAnswer(f"The answer of Odoo IAP is not an object: {shorten(answer)}")
+        raise MalformedAnswer(f"The answer of Odoo IAP is not an object, but {kind_of(answer)}")
     if answer.get("error") is not None:
         raise _error(answer["error"])
     if "result" not in answer:
-        raise MalformedAnswer(f"The answer of Odoo IAP has neither result nor error: {shorten(answer)}")
+        raise MalformedAnswer(f"The answer of Odoo IAP has neither result nor error: it is {kind_of(answer)}")
     result = answer["result"]
     if not result:
         return []  # what Odoo calls no_result
     if not isinstance(result, dict):
-        raise MalformedAnswer(f"The result of Odoo IAP is not an object: {shorten(result)}")
+        raise MalformedAnswer(f"The result of Odoo IAP is not an object, but {kind_of(result)}")
     records = result.get("data") or []
     if not isinstance(records, list):
-        raise MalformedAnswer(f"result.data of Odoo IAP is not a list: {shorten(records)}")
+        raise MalformedAnswer(f"result.data of Odoo IAP is not a list, but {kind_of(records)}")
     if result.get("credit_error") and not records:
         # Odoo 17 takes this for "no result"; corrected in Odoo's pull request 250433
         raise ProviderCreditsExhausted("The account of Odoo IAP has not enough credits (credit_error)")
@@ -230,11 +230,11 @@ def _records(answer: Any) -> list[JsonObject]:
 def _error(error: Any) -> ProviderError:
     data = error.get("data") if isinstance(error, dict) else None
     if not isinstance(data, dict) or not isinstance(data.get("name"), str):
-        return ProviderRejected(f"Odoo IAP refused the call: {shorten(error)}")
-    name, message = data["name"], data.get("message") or error.get("message") or ""
+        return ProviderRejected(f"Odoo IAP refused the call, and its error has no name: it is {kind_of(error)}")
+    name = data["name"].rpartition(".")[-1]
     # any other name is a fault inside the server: Odoo treats it as a failed connection
-    kind = _ERRORS.get(name.rpartition(".")[-1], ProviderUnavailable)
-    return kind(f"Odoo IAP answered {shorten(name)}: {shorten(message)}")
+    kind = _ERRORS.get(name, ProviderUnavailable)
+    return kind(f"Odoo IAP answered with {name if name in _ERRORS else 'an error of another kind'}")
 
 
 def _contacts(record: object) -> int:

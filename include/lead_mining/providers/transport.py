@@ -27,9 +27,10 @@ from lead_mining.exceptions import (
     ProviderRejected,
     ProviderUnavailable,
 )
+from lead_mining.foreign_errors import told
 from lead_mining.providers.base import Gate
 from lead_mining.providers.deadline import bounded, call_ends_within
-from lead_mining.providers.text import shorten, storable
+from lead_mining.providers.text import storable
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 300.0  # of a whole call, as Odoo waits for its provider
@@ -64,7 +65,7 @@ def answers(client: httpx.Client, url: str) -> int:
         with call_ends_within(CONNECT_TIMEOUT):
             return client.head(url, timeout=CONNECT_TIMEOUT, follow_redirects=False).status_code
     except httpx.HTTPError as error:
-        raise ProviderUnavailable(f"{url} does not answer ({type(error).__name__}: {shorten(str(error))})") from None
+        raise ProviderUnavailable(f"{url} does not answer ({told(error)})") from None
 
 
 _heard: ContextVar[list[Any] | None] = ContextVar("heard", default=None)
@@ -172,7 +173,7 @@ def call_json(
         raise MalformedAnswer(f"{url} sent a body that cannot be decompressed") from None
     except httpx.TransportError as error:
         failed = True
-        raise _unanswered(url, error, secrets) from None
+        raise _unanswered(url, error) from None
     except ProviderUnavailable:
         failed = status != HTTPStatus.TOO_MANY_REQUESTS
         raise
@@ -199,12 +200,11 @@ def free_call(call: Callable[[], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def _unanswered(url: str, error: httpx.TransportError, secrets: Sequence[str]) -> ProviderUnavailable:
+def _unanswered(url: str, error: httpx.TransportError) -> ProviderUnavailable:
     if isinstance(error, httpx.TimeoutException):
         why = f"{url} did not answer in time ({type(error).__name__})"
     else:
-        message = shorten(storable(str(error), *secrets))
-        why = f"{url} was not reached or broke off ({type(error).__name__}: {message})"
+        why = f"{url} was not reached or broke off ({told(error)})"
     return ProviderUnavailable(why, charge=_charge_of(error))
 
 
@@ -235,7 +235,7 @@ def _check_encoding(response: httpx.Response, url: str) -> None:
     # gzip grows a block at most a thousandfold; two layers, or zstd, could fill the memory before the limit is seen
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
-        raise MalformedAnswer(f"{url} compressed its answer as {shorten(encoding)}; only gzip is accepted")
+        raise MalformedAnswer(f"{url} compressed its answer otherwise than by gzip; only gzip is accepted")
 
 
 def _read(response: httpx.Response, url: str) -> bytes:
@@ -256,13 +256,14 @@ def _parse(body: bytes, url: str, secrets: Sequence[str], cap: int = MAX_ANSWER_
         # One odd number must not lose a page that was paid for: it stays as text, and only its record is refused.
         answer = json.loads(text, parse_float=_float, parse_int=_int, parse_constant=str)
         return storable(answer, *secrets)
-    except json.JSONDecodeError:
+    except json.JSONDecodeError as error:
         shown = text.strip()
         if not shown or (shown[0] in "{[" and shown[-1] not in "}]"):
             if len(body) >= cap:
                 raise MalformedAnswer(f"{url} cut its answer off at {len(body)} bytes; ask for less at once") from None
             raise ProviderUnavailable(f"{url} sent an answer that is cut off after {len(body)} bytes") from None
-        raise MalformedAnswer(f"{url} sent no JSON: {shorten(storable(shown[:1000], *secrets))}") from None
+        what = "HTML and no JSON" if shown[0] == "<" else "no JSON"
+        raise MalformedAnswer(f"{url} sent {what}: {len(body):,} bytes ({told(error)})") from None
     except UnicodeDecodeError:
         raise MalformedAnswer(f"{url} sent text that is not UTF-8") from None
     except (ValueError, RecursionError):
