@@ -54,11 +54,11 @@ def as_role(owner: psycopg.Connection) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def ready(as_role: psycopg.Connection) -> psycopg.Connection:
+def ready(owner: psycopg.Connection, as_role: psycopg.Connection) -> psycopg.Connection:
     """The role, with 1,000 credits."""
     assert migrate(as_role) == []
-    with as_role.transaction():
-        ledger.top_up(as_role, "default", 1000, key="trial", reference="trial")
+    with logged_in(owner, "lead_mining_credits") as keeper, keeper.transaction():
+        ledger.top_up(keeper, "default", 1000, key="trial", reference="trial")
     return as_role
 
 
