@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
+from traceback import walk_tb
 
 _POSITION = re.compile(r"\b(?:row|line|column|block|byte|position)s? ?#?(?:=|: )? ?[0-9]{1,12}", re.IGNORECASE)
 _MOST_POSITIONS = 3
@@ -29,6 +31,15 @@ def told(error: BaseException) -> str:
         return f"{kind}: {error.strerror}" if error.strerror and error.errno else kind
     positions: Sequence[str] = list(dict.fromkeys(found[0].lower() for found in _POSITION.finditer(str(error))))
     return ", ".join([kind, *positions[:_MOST_POSITIONS]])
+
+
+def fault(error: BaseException) -> str:
+    """The kind of an error and where in the code it was raised, for who mends it: `KeyError at adapter.py:42`."""
+    frames = list(walk_tb(error.__traceback__))
+    if not frames:
+        return told(error)
+    frame, line = frames[-1]
+    return f"{told(error)} at {Path(frame.f_code.co_filename).name}:{line}"
 
 
 def kind_of(value: object) -> str:

@@ -11,6 +11,7 @@ from psycopg import Connection
 from lead_mining import answers, charge_doubts, kept_answers, provider_calls
 from lead_mining.credits import accounts, run_holds
 from lead_mining.exceptions import LeadMiningError, LedgerError, UnreadableAnswer
+from lead_mining.foreign_errors import fault
 from lead_mining.patience import Reconnect, patiently
 from lead_mining.plain import logger
 from lead_mining.provider_calls import Call
@@ -58,10 +59,9 @@ def settle_by_answer(
     except (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError, LedgerError):
         raise
     except Exception as error:
-        why = f"kept, and cannot be read: {error if isinstance(error, LeadMiningError) else type(error).__name__}"
+        why = f"kept, and cannot be read: {error if isinstance(error, LeadMiningError) else fault(error)}"
         patiently(conn, reconnect, partial(provider_calls.mark_unknown, call_id=call_id, error=why, pending=False))
-        cause = None if isinstance(error, psycopg.Error) else error  # whose texts repeat values
-        raise UnreadableAnswer(call_id, run.request_number, source.conn_id, why) from cause
+        raise UnreadableAnswer(call_id, run.request_number, source.conn_id, why) from None
 
 
 def settle_by_kept_answers(conn: Connection, run: Run, sources: Sequence[Source]) -> None:

@@ -18,7 +18,8 @@ from psycopg import Connection, OperationalError
 
 from lead_mining import answers, charge_doubts, kept_answers, provider_calls
 from lead_mining.balance_watch import BalanceWatch
-from lead_mining.exceptions import Charge, MalformedAnswer, ProviderCreditsExhausted, ProviderError
+from lead_mining.exceptions import Charge, LeadMiningError, MalformedAnswer, ProviderCreditsExhausted, ProviderError
+from lead_mining.foreign_errors import fault
 from lead_mining.kept_answers import KeptAnswer
 from lead_mining.patience import Reconnect, patiently
 from lead_mining.progress import Progress
@@ -96,7 +97,9 @@ def make_calls(
             if isinstance(answer, _Failure):
                 _failed(conn, reconnect, call, answer.error)
                 _keep_failure(conn, reconnect, run, call, wave, answer)
-                raise answer.error
+                if isinstance(answer.error, LeadMiningError):
+                    raise answer.error
+                raise MalformedAnswer(f"fetch of {wave.source.conn_id!r} failed: {fault(answer.error)}")
             _keep(conn, reconnect, run, call, wave, answer)
             came.append((call, answer))
     for call, answer in came:

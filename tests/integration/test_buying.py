@@ -10,7 +10,13 @@ import pytest
 from mined_runs import lose_call, make_run
 
 from lead_mining import buying, pipeline, provider_calls, runs, waterfall
-from lead_mining.exceptions import LedgerError, ProviderError, ProviderOutcomeUnknown, ProviderUnavailable
+from lead_mining.exceptions import (
+    LedgerError,
+    MalformedAnswer,
+    ProviderError,
+    ProviderOutcomeUnknown,
+    ProviderUnavailable,
+)
 from lead_mining.progress import progress
 from lead_mining.providers.base import Exclusions, Gate, Page, Query
 from lead_mining.providers.odoo_iap import OdooIap
@@ -240,7 +246,7 @@ def test_an_answer_over_which_fetch_fails_is_kept_and_read_when_the_provider_is_
 
     with monkeypatch.context() as broken:
         broken.setattr(OdooIap, "fetch", failing)
-        with pytest.raises(KeyError):
+        with pytest.raises(MalformedAnswer, match=r"failed: KeyError at test_buying.py:[0-9]+$"):
             buy(conn, run, provider)
     (call,) = provider_calls.unsettled(conn, run.id)
     assert call.kept
