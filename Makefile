@@ -8,7 +8,7 @@ override REQUEST := $(value REQUEST)
 export SQL REQUEST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup mine up down status psql expectations searches test pictures bench faults lint types walls check fixes lock clean
+.PHONY: help setup mine up down status psql expectations policy searches test pictures bench faults lint types walls check fixes lock clean
 
 help: ## this list
 	@echo 'make mine works on a fresh clone: it sets up all it needs.'
@@ -34,6 +34,9 @@ psql: setup ## a SQL shell on the CRM database; SQL="select ..." runs one statem
 
 expectations: setup ## the quality rules that hold, your own too; says what is wrong with one
 	@$(STACK) expectations
+
+policy: setup ## what the installation's policy allows; says what is wrong with it
+	@$(STACK) policy
 
 searches: setup ## the saved searches, and when each is due; says what is wrong with one
 	@$(STACK) searches
@@ -70,7 +73,7 @@ types: setup ## mypy, strict
 walls: setup ## which part may import which
 	@$(VENV) -c 'from importlinter.cli import lint_imports_command as walls; walls()'
 
-check: lint types walls searches ## lint, types, walls and saved searches
+check: lint types walls policy searches ## lint, types, walls, policy and saved searches
 
 fixes: setup ## let ruff mend what it can
 	@$(VENV) -m ruff check --fix

@@ -27,7 +27,9 @@ Every task can be cleared at any time, also of a finished run: it finds what it 
 
 - **"has not ended in time", "waits for an approval"**: a run that has not ended after LEAD_MINING_DEADLINE_HOURS, by
   default 4, tells whom it names, and whom LEAD_MINING_ON_CALL names, once. Answer what it waits for, or look at the log
-  of the task that it is at. Waiting for an approval is no failure: after 7 days it is rejected.
+  of the task that it is at. After 7 days without an answer `approve_cost` fails, and nothing was bought.
+- **"approved by who asked for it"**: the installation's policy wants somebody else. Clear `approve_cost`.
+- **"the policy of this installation allows"**: `include/policy/policy.yaml` says who may mine where, at whose cost.
 - **"not told"**: a mail or a Slack message could not be sent, and nothing else is affected. Mend the connection that
   the warning in the log of `release` names; where nothing was sent, clear `release`, and it is sent.
 - **`prepare_request` failed, "Not valid"**: nothing was charged. The text names each field, what
@@ -111,7 +113,11 @@ with DAG(
 
         with crm_session(params["crm_conn_id"]) as connection:
             plan = pipeline.prepare_request(
-                connection, key_of(dag_run), params, lambda request: offer(sources_of(params), request)
+                connection,
+                key_of(dag_run),
+                params,
+                lambda request: offer(sources_of(params), request),
+                asked_by=dag_run.triggering_user_name,
             )
         log.info("%s: %s", plan["request_number"] or "Trial run", plan["cost"])
         for notice in plan.get("notices", ()):  # a run that an older version prepared has none
@@ -122,11 +128,11 @@ with DAG(
     def extract(
         plan: dict[str, Any], approval: dict[str, Any] | None, params: dict[str, Any], dag_run: Any
     ) -> list[dict[str, Any]]:
-        from lead_mining import candidates, pipeline, runs
+        from lead_mining import candidates, pipeline
 
         if approved_by := approval and (approval["responded_by_user"] or {}).get("name", "unknown"):
             with credits_session(params["crm_conn_id"]) as connection:
-                runs.set_approved_by(connection, key_of(dag_run), approved_by)
+                pipeline.approve(connection, key_of(dag_run), approved_by)
 
         def buy(connection: psycopg.Connection) -> dict[str, Any]:
             again = partial(crm_connection, params["crm_conn_id"])
@@ -143,9 +149,11 @@ with DAG(
     approve_cost = ApprovalOperator(
         task_id="approve_cost",
         subject="Mine leads for {{ ti.xcom_pull('prepare_request')['cost'] }}?",
-        body="{{ ti.xcom_pull('prepare_request')['approval'] }}",
+        body="Asked for by {{ dag_run.triggering_user_name or 'a saved search' }}.\n\n"
+        "{{ ti.xcom_pull('prepare_request')['approval'] }}",
+        # No default: Airflow highlights its button. Where nobody answers in time the task fails, and nothing is bought.
         response_timeout=timedelta(days=7),
-        defaults=ApprovalOperator.REJECT,  # nobody answers in time: nothing is bought
+        retries=0,
         pre_execute=skip_if_not_needed,
     )
     extracted = extract(plan, approve_cost.output)

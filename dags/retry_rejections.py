@@ -35,6 +35,8 @@ were bought by.
 - **"its data was removed"**: retention or erasure has removed it. It cannot be loaded any more.
 - **Who is told**: whom the request that bought them names, as at the end of its own run.
 - **It was rejected again**: the log of `release` says by which rule.
+- **"above ... a person approves"**: the request was not approved by a person, and these can cost more than it lets be
+  spent without. Try fewer at once.
 - **"cannot pay"**: buy credits with the DAG `credits_top_up`, then clear the failed task.
 """
 
@@ -105,6 +107,7 @@ with DAG(
                 [int(id_) for id_ in params["candidate_ids"]],
                 params["overrule"] or [],
                 corrections,
+                asked_by=dag_run.triggering_user_name,
             )
         log.info("%s, %s companies once more: %s", plan["request_number"], plan["lead_number"], plan["cost"])
         return plan

@@ -101,6 +101,10 @@ class CostNotApproved(LeadMiningError):
     """The cost is above `approval_threshold` and nobody approved it."""
 
 
+class PolicyError(LeadMiningError):
+    """The file with the installation's policy is wrong: nothing is mined until it is mended."""
+
+
 class QualityError(LeadMiningError):
     """What was about to be loaded breaks a rule that an earlier step should have ensured."""
 

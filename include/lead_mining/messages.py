@@ -120,7 +120,7 @@ def about_late(name: str, hours: float, done: Collection[str] | None, run: Run |
             f"It waits for a person: {_asked_for(run)} can cost up to {many(run.max_cost, 'credit')}, and somebody has"
             " to approve that. Nothing is bought until then.",
             "What to do: open the run, its task approve_cost, Required Actions, and approve or reject. Where nobody"
-            " answers for 7 days, it is rejected, and the credits that are set aside are given back.",
+            " answers for 7 days, it fails, and the credits that are set aside are given back.",
         )
         return Message(f"Lead mining: {name} waits for an approval", lines, link)
     if done is None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from lead_mining import candidates, judging, payable, planning, runs, storing, waterfall
+from lead_mining import candidates, judging, payable, planning, policy, runs, storing, waterfall
 from lead_mining.candidates import WHOLE, Part
 from lead_mining.credits import accounts, ledger, run_holds
 from lead_mining.crm import leads as crm_leads
@@ -43,12 +43,14 @@ def prepare_request(
     run_key: str,
     params: Mapping[str, Any],
     offer: Callable[[MiningRequest], Offer] | None = None,
+    asked_by: str | None = None,
 ) -> StepResult:
     """Check the params against the vocabulary, the CRM and the providers, number the request, price it.
 
     `run_key`: names the run for ever; the same key is the same run. `offer`: what the providers say of the request.
-    Raises InvalidRequest, CrmError, QualityError where a quality rule of the installation's own is wrong, what `offer`
-    raises and, with the request left in state `error`, InsufficientCredits.
+    `asked_by`: the log-in of who triggered it, by which the installation's policy goes; None where nobody did.
+    Raises InvalidRequest, PolicyError, CrmError, QualityError where a quality rule of the installation's own is wrong,
+    what `offer` raises and, with the request left in state `error`, InsufficientCredits.
     """
     from lead_mining.quality import checks
 
@@ -56,17 +58,31 @@ def prepare_request(
     checks.check_own_rules(judging.lead_of)
     check_migrated(conn)
     check_installation(conn)
-    offered = cache(partial(offer, request)) if offer else None
     with conn.transaction():
         runs.lock_key(conn, run_key)
         run = runs.find(conn, run_key)
         if run is None:
+            request = policy.within(conn, request, asked_by)
+        else:
+            runs.check_same_request(run, request, policy.SET_BY_POLICY if policy.read() else ())
+            request = run.mining_request
+        offered = cache(partial(offer, request)) if offer else None
+        if run is None:
             if offered:
                 offered()  # what cannot be done is told before the request has a number
-            run = planning.create_run(conn, run_key, request)
-        else:
-            runs.check_same_request(run, request)
+            run = planning.create_run(conn, run_key, request, asked_by=asked_by)
     return planning.plan_run(conn, run.id, offered)
+
+
+def approve(conn: Connection, run_key: str, approved_by: str) -> None:
+    """Write down who has approved what a run can cost. Raises CostNotApproved where the policy wants somebody else."""
+    run = runs.find(conn, run_key)
+    if run and not policy.may_approve(run.asked_by, approved_by):
+        raise CostNotApproved(
+            f"{run.request_number} was approved by who asked for it, and the policy of this installation wants"
+            " somebody else: clear approve_cost, and let a colleague answer"
+        )
+    runs.set_approved_by(conn, run_key, approved_by)
 
 
 def extract(

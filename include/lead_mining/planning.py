@@ -18,7 +18,12 @@ from lead_mining.sources import Offer
 
 
 def create_run(
-    conn: Connection, run_key: str, request: MiningRequest, retry_of: Run | None = None, overruled: Collection[str] = ()
+    conn: Connection,
+    run_key: str,
+    request: MiningRequest,
+    retry_of: Run | None = None,
+    overruled: Collection[str] = (),
+    asked_by: str | None = None,
 ) -> Run:
     """The run's row, and its request in the CRM, which a retry shares with the run whose rejections it tries again.
 
@@ -27,10 +32,17 @@ def create_run(
     context = resolve(conn, request)
     if retry_of is not None and retry_of.crm_request is not None:
         return runs.create(
-            conn, run_key, request, context, retry_of.crm_request, retry_of=retry_of.id, overruled=overruled
+            conn,
+            run_key,
+            request,
+            context,
+            retry_of.crm_request,
+            retry_of=retry_of.id,
+            overruled=overruled,
+            asked_by=asked_by,
         )
     crm_request = None if request.dry_run else crm_requests.create_request(conn, request, context)
-    return runs.create(conn, run_key, request, context, crm_request)
+    return runs.create(conn, run_key, request, context, crm_request, asked_by=asked_by)
 
 
 def plan_run(conn: Connection, run_id: int, offered: Callable[[], Offer] | None = None) -> StepResult:
@@ -97,7 +109,8 @@ def _plan(conn: Connection, run: Run, offer: Offer | None) -> InsufficientCredit
     cost = min(most, max(left.credits, own))
     if not shortage:
         run_holds.hold_for_run(conn, run.credit_account, cost, run.id)
-    above = request.approval_threshold is not None and cost > request.approval_threshold
+    asks = run.retry_of is None and request.approval_threshold is not None  # a retry above it is not prepared
+    above = asks and cost > (request.approval_threshold or 0)
     runs.set_plan(conn, run.id, lead_number, cost, needs_approval=above)
     set_request_state(conn, run, "error" if shortage else "draft", "credits" if shortage else None)
     return shortage

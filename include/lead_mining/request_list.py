@@ -61,6 +61,7 @@ class MinedRequest:
     id: int | None = None
     request_number: str | None = None
     saved_search: str | None = None
+    asked_by: str | None = None
     credit_account: str = ""
     dry_run: bool = False
     is_retry: bool = False
@@ -74,6 +75,14 @@ class MinedRequest:
     answer_lost: bool = False
     charge_doubted: bool = False
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def by_whom(self) -> str:
+        """Who had it mined, or what: `by anna`, `by the saved search Berlin`, or both."""
+        people = f"by {self.asked_by}" if self.asked_by else "by hand"
+        if self.saved_search is None:
+            return people
+        return f"by the saved search {self.saved_search}" + (f", {people}" if self.asked_by else "")
 
     @property
     def asked(self) -> str:
@@ -196,8 +205,9 @@ WITH found AS (
     WHERE {where}
     ORDER BY r.id {direction} LIMIT %(most)s
 )
-SELECT r.run_key, r.request, r.created_at, r.id, r.request_number, r.saved_search, r.credit_account, r.dry_run,
-       r.retry_of IS NOT NULL AS is_retry, first.run_key AS first_run_key, r.max_cost, h.held, h.spent, h.given_back,
+SELECT r.run_key, r.request, r.created_at, r.id, r.request_number, r.saved_search, r.asked_by, r.credit_account,
+       r.dry_run, r.retry_of IS NOT NULL AS is_retry, first.run_key AS first_run_key, r.max_cost,
+       h.held, h.spent, h.given_back,
        r.needs_approval AND r.approved_by IS NULL AND NOT coalesce(s.steps ? 'extract', false) AS waits_for_approval,
        coalesce(q.state = 'error' AND q.error_type = 'credits', false) AS short_of_credits,
        EXISTS (SELECT FROM lead_mining.provider_call k WHERE k.run_id = r.id AND k.state IN ('open', 'unknown'))

@@ -11,13 +11,14 @@ from typing import Any
 from psycopg import Connection
 from pydantic import ValidationError
 
-from lead_mining import candidates, planning, runs
+from lead_mining import candidates, planning, policy, runs
 from lead_mining.crm.installation import check_installation
 from lead_mining.exceptions import FieldProblem, InvalidRequest
 from lead_mining.migrations import check_migrated
 from lead_mining.privacy.scrub import ERASED
 from lead_mining.providers.base import Company
 from lead_mining.rejections import may_be_overruled
+from lead_mining.request import MiningRequest
 from lead_mining.runs import Run, StepResult
 
 CORRECTABLE = (
@@ -51,12 +52,14 @@ def prepare_retry(
     candidate_ids: Sequence[int],
     overrule: Collection[str],
     corrections: Mapping[int, Mapping[str, Any]],
+    asked_by: str | None = None,
 ) -> StepResult:
     """A run for rejected candidates of one request, up to what `extract` leaves behind; its credits are held.
 
     `run_key` names the run for ever. `overrule`: rules that are to warn and not to reject; who was turned down by the
-    provider's id is judged without it. `corrections`: fields of companies by candidate id. Raises InvalidRequest, and
-    what `pipeline.prepare_request` raises.
+    provider's id is judged without it. `corrections`: fields of companies by candidate id. `asked_by`: as for
+    `pipeline.prepare_request`. Raises what that raises; InvalidRequest also where it would cost more than may be spent
+    without a person's approval, which the run that bought them has not.
     """
     check_migrated(conn)
     check_installation(conn)
@@ -73,10 +76,19 @@ def prepare_retry(
             if _SAME_ID in overrule and _SAME_ID in rules:  # whoever overrules it says that the id is another's
                 bought["reveal_id"] = None
             companies[id_] = _corrected(id_, bought, corrections.get(id_, {}))
-        request = runs.read_request(rows[0][3], lead_number=len(rows), max_credits=None, approval_threshold=None)
-        run = planning.create_run(conn, run_key, request, runs.get(conn, rows[0][1]), overrule)
+        request = policy.within(conn, runs.read_request(rows[0][3], lead_number=len(rows), max_credits=None), asked_by)
+        first = runs.get(conn, rows[0][1])
+        _check_threshold(first, request, candidate_ids)
+        run = planning.create_run(conn, run_key, request, first, overrule, asked_by)
         candidates.store_retried(conn, run.id, companies)
     return planning.plan_run(conn, run.id)
+
+
+def _check_threshold(first: Run, request: MiningRequest, candidate_ids: Sequence[int]) -> None:
+    threshold, cost = request.approval_threshold, request.cost_of(request.lead_number, first.prices).total
+    if threshold is not None and cost > threshold and not first.approved_by:
+        why = f"they can cost {cost:,} credits, and above {threshold:,} a person approves: try fewer at once"
+        raise InvalidRequest([FieldProblem("candidates", f"{len(candidate_ids):,} candidates", why)])
 
 
 def _check_same_retry(

@@ -50,6 +50,7 @@ class Run:
     crm_request_made_at: datetime | None = None
     lead_credits: int = LEAD_CREDITS
     contact_credits: int = CONTACT_CREDITS
+    asked_by: str | None = None
 
     @property
     def mining_request(self) -> MiningRequest:
@@ -88,7 +89,7 @@ def read_request(kept: Mapping[str, Any], **changes: Any) -> MiningRequest:
 _COLUMNS = (
     "id, run_key, request, context, credit_account, dry_run, lead_number, max_cost, needs_approval,"
     " approved_by, crm_request_id, request_number, retry_of, overruled, judged_as_of,"
-    " crm_request_made_at, lead_credits, contact_credits"
+    " crm_request_made_at, lead_credits, contact_credits, asked_by"
 )
 
 
@@ -113,13 +114,13 @@ def check_key(conn: Connection, run_key: str, run_id: int) -> None:
         raise AnotherRun(run_key, run_id, known)
 
 
-def check_same_request(run: Run, asked: MiningRequest) -> None:
-    """Raises InvalidRequest where the run of that key was prepared for another request.
+def check_same_request(run: Run, asked: MiningRequest, leave_out: Collection[str] = ()) -> None:
+    """Raises InvalidRequest where the run of that key was prepared for another request, in what is not left out.
 
     Whom to tell may differ, and so does what was erased since. What an older version did not ask for had its default.
     """
     problems = []
-    for name, value in asked.model_dump(mode="json", exclude={"notify"}).items():
+    for name, value in asked.model_dump(mode="json", exclude={"notify", *leave_out}).items():
         default = MiningRequest.model_fields[name].get_default(call_default_factory=True)
         kept = run.request.get(name, default)
         if kept != value and ERASED not in str(kept):
@@ -150,10 +151,12 @@ def create(
     *,
     retry_of: int | None = None,
     overruled: Collection[str] = (),
+    asked_by: str | None = None,
 ) -> Run:
     """Insert the run. `crm_request`: None for a dry run.
 
-    `retry_of`: the run whose rejections it tries again; `overruled`: rules that are to warn and not to reject.
+    `retry_of`: the run whose rejections it tries again; `overruled`: rules that are to warn and not to reject;
+    `asked_by`: the log-in at Airflow, None where nobody triggered it.
     """
     prices = prices_now()
     cost = request.cost_of(request.lead_number, prices).total
@@ -161,8 +164,8 @@ def create(
     conn.execute(
         "INSERT INTO lead_mining.run (run_key, request, context, provider, credit_account, dry_run, lead_number,"
         " max_cost, needs_approval, crm_request_id, request_number, crm_request_made_at, saved_search,"
-        " search_budget, retry_of, overruled, lead_credits, contact_credits)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, false, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        " search_budget, retry_of, overruled, lead_credits, contact_credits, asked_by)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, false, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
             run_key,
             Jsonb(request.model_dump(mode="json")),
@@ -181,6 +184,7 @@ def create(
             sorted(overruled),
             prices.lead,
             prices.contact,
+            asked_by,
         ],
     )
     run = find(conn, run_key)

@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
         "expectations", help="try the quality rules, your own too, and show all that hold"
     )
     expectations.set_defaults(run=_expectations)
+    policy = commands.add_parser("policy", help="try the policy of the installation, and show what it allows")
+    policy.set_defaults(run=_policy)
     searches = commands.add_parser("searches", help="try the saved searches, and show when each is due")
     searches.set_defaults(run=_searches)
     commands.add_parser("airflow", help="Airflow's own command line, in the environment of the stack")
@@ -121,6 +123,12 @@ def _expectations(_: argparse.Namespace) -> None:
     from local_stack.expectations import print_rules
 
     print_rules()
+
+
+def _policy(_: argparse.Namespace) -> int:
+    from local_stack.policy import print_policy
+
+    return print_policy()
 
 
 def _searches(_: argparse.Namespace) -> int:

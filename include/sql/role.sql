@@ -156,7 +156,7 @@ GRANT USAGE ON SCHEMA lead_mining TO lead_mining;
 GRANT SELECT ON ALL TABLES IN SCHEMA lead_mining TO lead_mining;
 GRANT INSERT (run_key, request, context, provider, credit_account, dry_run, lead_number, max_cost, needs_approval,
     crm_request_id, request_number, crm_request_made_at, saved_search, search_budget, retry_of, overruled,
-    lead_credits, contact_credits) ON lead_mining.run TO lead_mining;
+    lead_credits, contact_credits, asked_by) ON lead_mining.run TO lead_mining;
 GRANT UPDATE (lead_number, max_cost, needs_approval, judged_as_of) ON lead_mining.run TO lead_mining;
 GRANT INSERT (run_id, step, result) ON lead_mining.run_step TO lead_mining;
 GRANT INSERT (run_id, page_number, asked, found, charged, next_cursor, body, provider, unfinished, contacts_through) ON

@@ -981,6 +981,11 @@ BEGIN
 END $$;
 $migration$);
 
+CALL pg_temp.apply_migration(22, '0022_who_asked.sql', $migration$
+-- Who asked for a run: the log-in at Airflow; null where nobody triggered it, or an older version prepared it.
+ALTER TABLE lead_mining.run ADD COLUMN asked_by text;
+$migration$);
+
 CALL pg_temp.apply_migration(24, '0024_time_of_requests.sql', $migration$
 -- When a run's request was made in the CRM. A module that is installed anew begins its ids and numbers again: a row
 -- there is the run's own only if all three agree. A run and its request are made in one transaction, so at one time.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from psycopg import Connection
 
@@ -81,6 +81,17 @@ def find_user(conn: Connection, field: str, login: str) -> User | FieldProblem:
 def user_with_id(conn: Connection, user_id: int) -> User | None:
     """The user with an id, archived or not; None where it was deleted."""
     return _user(conn.execute(f"{_USER} WHERE u.id = %s", [user_id]).fetchone())
+
+
+def login_for(conn: Connection, name: str, by: Literal["login", "email"]) -> str | None:
+    """Return the log-in of the one active internal user with this log-in or e-mail address; None without one."""
+    column, value = ("p.email_normalized", email_address(name)) if by == "email" else ("u.login", name)
+    rows = conn.execute(
+        "SELECT u.login FROM res_users u JOIN res_partner p ON p.id = u.partner_id"
+        f" WHERE u.active AND NOT coalesce(u.share, false) AND {column} = %s",
+        [value],
+    ).fetchall()
+    return rows[0][0] if len(rows) == 1 else None
 
 
 def _user(row: tuple[Any, ...] | None) -> User | None:

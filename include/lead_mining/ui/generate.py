@@ -54,7 +54,7 @@ def form(
         if of and earlier and earlier.conf.get("dry_run"):
             panel = preview_panel(of, summary(conn, of), earlier.state, up)
         return form_page(
-            *_looked_at(conn, filled, conn_id),
+            *_looked_at(conn, filled, conn_id, user.get_name()),
             find_choices(conn),
             up,
             sees_people=sees_people,
@@ -67,7 +67,7 @@ def form(
 
 
 @router.post("/check", dependencies=may_trigger(DAG_ID))
-def check(session: SessionDep, up: Up, sent: SentForm) -> Response:
+def check(session: SessionDep, user: GetUserDep, up: Up, sent: SentForm) -> Response:
     """While the form is filled in: what is wrong, what is chosen, what it costs."""
     from lead_mining import request_form
     from lead_mining.pages.generate import checked_parts
@@ -76,7 +76,7 @@ def check(session: SessionDep, up: Up, sent: SentForm) -> Response:
     conn_id = connection_of(session, _of(sent))
 
     def show(conn: psycopg.Connection) -> str:
-        return checked_parts(*_looked_at(conn, filled, conn_id), up)
+        return checked_parts(*_looked_at(conn, filled, conn_id, user.get_name()), up)
 
     return crm_page(conn_id, up, show)
 
@@ -84,7 +84,7 @@ def check(session: SessionDep, up: Up, sent: SentForm) -> Response:
 @router.post("/", dependencies=may_trigger(DAG_ID))
 def send(session: SessionDep, user: GetUserDep, up: Up, sees_people: SeesPeople, sent: SentForm) -> Response:
     """Start the run or its trial run, and go where it is shown; or the form again, with what is wrong."""
-    from lead_mining import planning, request_form
+    from lead_mining import planning, policy, request_form
     from lead_mining.crm.choices import find_choices
     from lead_mining.pages.generate import form_page
 
@@ -93,11 +93,14 @@ def send(session: SessionDep, user: GetUserDep, up: Up, sees_people: SeesPeople,
     trial = "generate" not in sent("send")
 
     def show(conn: psycopg.Connection) -> str | Response:
-        filled, beside = _looked_at(conn, sent_form, conn_id)
+        filled, beside = _looked_at(conn, sent_form, conn_id, user.get_name())
         problem, problems = None, filled.problems
         try:
             if filled.request and not problems:
-                planning.resolve(conn, filled.request)
+                planning.resolve(
+                    conn,
+                    policy.within(conn, filled.request.model_copy(update={"crm_conn_id": conn_id}), user.get_name()),
+                )
                 conf = request_form.conf_of(filled.request, conn_id) | ({"dry_run": True} if trial else {})
                 return _started(session, user, up, conf, "".join(sent("token")[-1:]))
         except InvalidRequest as error:
@@ -138,8 +141,9 @@ def _of(sent: SentForm) -> str | None:
     return run_key if run_key.startswith(f"{DAG_ID}/") else None
 
 
-def _looked_at(conn: psycopg.Connection, filled: Filled, conn_id: str) -> tuple[Filled, Beside]:
-    """The form with what its providers cannot do as problems, and what stands beside it: nothing where it is wrong."""
+def _looked_at(conn: psycopg.Connection, filled: Filled, conn_id: str, asked_by: str) -> tuple[Filled, Beside]:
+    """The form with what the policy and its providers refuse, and what stands beside it: nothing where it is wrong."""
+    from lead_mining import policy
     from lead_mining.pages.generate import Beside
     from lead_mining.pricing import price
     from lead_mining.request_form import conf_of
@@ -149,6 +153,7 @@ def _looked_at(conn: psycopg.Connection, filled: Filled, conn_id: str) -> tuple[
     if request is None:
         return filled, Beside()
     try:
+        policy.within(conn, request.model_copy(update={"crm_conn_id": conn_id}), asked_by)
         offered = _offer_for(request)
     except InvalidRequest as error:
         return filled.with_problems(error.problems), Beside()

@@ -125,7 +125,7 @@ def test_erasing_uses_no_other_database_than_mining() -> None:
 
 
 def test_folders_for_files_of_your_own_are_there_and_read_only() -> None:
-    for folder in ("expectations", "searches"):
+    for folder in ("expectations", "policy", "searches"):
         assert f"./include/{folder}:/opt/lead-mining/include/{folder}:ro" in SERVICES["worker"]["volumes"]
         assert (PROJECT / "include" / folder / "README.md").is_file()
 
