@@ -26,6 +26,11 @@ log = logger(__name__)
 
 _LOCK = 0x6C65616D  # one migration at a time a database; role.sql takes it too
 _NUMBERED = re.compile(r"^(\d{4})_\w+\.sql$")
+_TRIGGER = re.compile(
+    r"^CREATE (?:CONSTRAINT )?TRIGGER (\w+)\b[^;]*?\bON lead_mining\.(\w+)[^;]*;"
+    r"|^DROP TRIGGER (?:IF EXISTS )?(\w+) ON lead_mining\.(\w+)",
+    re.MULTILINE,
+)
 _PREPARE = "`python -m local_stack prepare-crm` makes and updates it, and so do `make mine` and `make up`"
 
 
@@ -41,13 +46,32 @@ def migrations() -> dict[int, tuple[str, str]]:
     return dict(sorted(found.items()))
 
 
+def guards() -> dict[tuple[str, str], str]:
+    """The triggers that keep our tables true: (table, name) to the statement that makes it."""
+    found: dict[tuple[str, str], str] = {}
+    for _, sql in migrations().values():
+        for match in _TRIGGER.finditer(sql):
+            name, table, dropped, of = match.groups()
+            if dropped:
+                found.pop((of, dropped), None)
+            else:
+                found[table, name] = match[0]
+    return found
+
+
 def as_psql() -> str:
-    """All migrations, each handed to the procedure of role.sql that applies it where it is pending."""
+    """All migrations, each handed to the procedure of role.sql that applies it where it is pending; then the guards,
+    each to the one that makes it anew where it is gone, or switched off."""
     calls = (
         f"\nCALL pg_temp.apply_migration({number}, '{name}', $migration$\n{sql.rstrip()}\n$migration$);\n"
         for number, (name, sql) in migrations().items()
     )
-    return "-- Made of migrations/ by `python -m lead_mining.migrations`, for role.sql.\n" + "".join(calls)
+    kept = (
+        f"CALL pg_temp.keep_guard('{table}', '{name}', $guard$\n{sql}\n$guard$);\n"
+        for (table, name), sql in guards().items()
+    )
+    head = "-- Made of migrations/ by `python -m lead_mining.migrations`, for role.sql.\n"
+    return f"{head}{''.join(calls)}\n{''.join(kept)}"
 
 
 def migrate(conn: Connection) -> list[str]:

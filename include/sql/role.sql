@@ -104,8 +104,22 @@ BEGIN
     END IF;
 END $$;
 ALTER PROCEDURE pg_temp.apply_migration OWNER TO lead_mining_owner;
+CREATE PROCEDURE pg_temp.keep_guard(table_name text, guard text, statement text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    ours regclass := format('lead_mining.%I', table_name);
+    enabled "char" := (SELECT tgenabled FROM pg_trigger WHERE tgrelid = ours AND tgname = guard);
+BEGIN
+    IF enabled IS NULL THEN
+        EXECUTE statement;
+    ELSIF enabled <> 'O' THEN
+        EXECUTE format('ALTER TABLE %s ENABLE TRIGGER %I', ours, guard);
+    END IF;
+END $$;
+ALTER PROCEDURE pg_temp.keep_guard OWNER TO lead_mining_owner;
 \ir role_migrations.sql
 DROP PROCEDURE pg_temp.apply_migration;
+DROP PROCEDURE pg_temp.keep_guard;
 
 -- System parameters may be secrets: of them, these alone. The barrier keeps functions of the role's from the others.
 CREATE VIEW lead_mining.crm_setting WITH (security_barrier) AS

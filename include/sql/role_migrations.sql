@@ -945,11 +945,13 @@ $migration$);
 CALL pg_temp.apply_migration(21, '0021_chatter_guard.sql', $migration$
 -- A message, a mail or a follower can belong to any record of Odoo's, and a message's HTML is shown as it is. So who
 -- mines adds them to leads of lead mining alone, and who erases changes those of leads alone; all others pass.
+-- A lead whose request was deleted in the CRM is loaded without a link to it: then the candidate says that it is ours.
 -- role.sql makes the triggers on Odoo's tables that call this once for each statement.
 CREATE FUNCTION lead_mining.guard_chatter() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
     elsewhere boolean;
+    loading bigint := txid_current() % 4294967296; -- leads of this transaction are being loaded, by who may write them
 BEGIN
     IF pg_has_role(to_regrole('lead_mining'), 'MEMBER') IS NOT TRUE -- in a copy there may be no such role
        OR pg_has_role((SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'MEMBER') THEN
@@ -958,20 +960,23 @@ BEGIN
     IF TG_TABLE_NAME = 'mail_message' THEN
         elsewhere := EXISTS (
             SELECT FROM new_rows WHERE model IS DISTINCT FROM 'crm.lead' OR TG_OP = 'INSERT' AND NOT EXISTS (
-                SELECT FROM public.crm_lead l JOIN lead_mining.run r ON r.crm_request_id = l.lead_mining_request_id
-                WHERE l.id = new_rows.res_id));
+                SELECT FROM public.crm_lead l WHERE l.id = new_rows.res_id AND (l.xmin::text::bigint = loading
+                OR EXISTS (SELECT FROM lead_mining.run r WHERE r.crm_request_id = l.lead_mining_request_id)
+                OR l.lead_mining_request_id IS NULL AND EXISTS (SELECT FROM lead_mining.candidate c WHERE c.lead_id = l.id))));
     ELSIF TG_TABLE_NAME = 'mail_followers' THEN
         elsewhere := EXISTS (
             SELECT FROM new_rows WHERE res_model IS DISTINCT FROM 'crm.lead' OR NOT EXISTS (
-                SELECT FROM public.crm_lead l JOIN lead_mining.run r ON r.crm_request_id = l.lead_mining_request_id
-                WHERE l.id = new_rows.res_id));
+                SELECT FROM public.crm_lead l WHERE l.id = new_rows.res_id AND (l.xmin::text::bigint = loading
+                OR EXISTS (SELECT FROM lead_mining.run r WHERE r.crm_request_id = l.lead_mining_request_id)
+                OR l.lead_mining_request_id IS NULL AND EXISTS (SELECT FROM lead_mining.candidate c WHERE c.lead_id = l.id))));
     ELSE
         elsewhere := EXISTS (
             SELECT FROM new_rows WHERE NOT EXISTS (
                 SELECT FROM public.mail_message m WHERE m.id = new_rows.mail_message_id AND m.model = 'crm.lead'
                 AND (TG_OP = 'UPDATE' OR EXISTS (
-                    SELECT FROM public.crm_lead l JOIN lead_mining.run r ON r.crm_request_id = l.lead_mining_request_id
-                    WHERE l.id = m.res_id))));
+                    SELECT FROM public.crm_lead l WHERE l.id = m.res_id AND (l.xmin::text::bigint = loading
+                    OR EXISTS (SELECT FROM lead_mining.run r WHERE r.crm_request_id = l.lead_mining_request_id)
+                    OR l.lead_mining_request_id IS NULL AND EXISTS (SELECT FROM lead_mining.candidate c WHERE c.lead_id = l.id))))));
     END IF;
     IF elsewhere THEN
         RAISE insufficient_privilege USING
@@ -1164,3 +1169,122 @@ END $$;
 CREATE TRIGGER settled_by_who_may BEFORE UPDATE ON lead_mining.provider_call FOR EACH ROW
     WHEN (NEW.state <> OLD.state AND NEW.settled_by <> 'balance') EXECUTE FUNCTION lead_mining.check_settling();
 $migration$);
+
+CALL pg_temp.keep_guard('ledger_transaction', 'ledger_post', $guard$
+CREATE TRIGGER ledger_post AFTER INSERT ON lead_mining.ledger_transaction
+    FOR EACH ROW EXECUTE FUNCTION lead_mining.ledger_post();
+$guard$);
+CALL pg_temp.keep_guard('ledger_transaction', 'ledger_balanced', $guard$
+CREATE CONSTRAINT TRIGGER ledger_balanced AFTER INSERT ON lead_mining.ledger_transaction DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION lead_mining.ledger_balanced();
+$guard$);
+CALL pg_temp.keep_guard('ledger_entry', 'ledger_balanced', $guard$
+CREATE CONSTRAINT TRIGGER ledger_balanced AFTER INSERT ON lead_mining.ledger_entry DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION lead_mining.ledger_balanced();
+$guard$);
+CALL pg_temp.keep_guard('ledger_transaction', 'append_only', $guard$
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lead_mining.ledger_transaction
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
+$guard$);
+CALL pg_temp.keep_guard('ledger_entry', 'append_only', $guard$
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lead_mining.ledger_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
+$guard$);
+CALL pg_temp.keep_guard('ledger_account', 'never_removed', $guard$
+CREATE TRIGGER never_removed BEFORE DELETE OR TRUNCATE ON lead_mining.ledger_account
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
+$guard$);
+CALL pg_temp.keep_guard('hold', 'never_removed', $guard$
+CREATE TRIGGER never_removed BEFORE DELETE OR TRUNCATE ON lead_mining.hold
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
+$guard$);
+CALL pg_temp.keep_guard('ledger_entry', 'posted_only', $guard$
+CREATE TRIGGER posted_only BEFORE INSERT ON lead_mining.ledger_entry
+    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
+$guard$);
+CALL pg_temp.keep_guard('ledger_account', 'posted_only', $guard$
+CREATE TRIGGER posted_only BEFORE INSERT OR UPDATE ON lead_mining.ledger_account
+    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
+$guard$);
+CALL pg_temp.keep_guard('hold', 'posted_only', $guard$
+CREATE TRIGGER posted_only BEFORE INSERT OR UPDATE ON lead_mining.hold
+    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
+$guard$);
+CALL pg_temp.keep_guard('monthly_use', 'never_removed', $guard$
+CREATE TRIGGER never_removed BEFORE DELETE OR TRUNCATE ON lead_mining.monthly_use
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
+$guard$);
+CALL pg_temp.keep_guard('monthly_use', 'posted_only', $guard$
+CREATE TRIGGER posted_only BEFORE INSERT OR UPDATE ON lead_mining.monthly_use
+    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
+$guard$);
+CALL pg_temp.keep_guard('erasure', 'append_only', $guard$
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lead_mining.erasure
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.erasure_refuse();
+$guard$);
+CALL pg_temp.keep_guard('candidate', 'loaded_stays', $guard$
+CREATE TRIGGER loaded_stays BEFORE UPDATE ON lead_mining.candidate FOR EACH ROW
+    WHEN (OLD.lead_id IS NOT NULL AND
+          (NEW.run_id, NEW.position, NEW.page_number, NEW.state, NEW.contacts, NEW.lead_id, NEW.retry_of) IS DISTINCT FROM
+          (OLD.run_id, OLD.position, OLD.page_number, OLD.state, OLD.contacts, OLD.lead_id, OLD.retry_of)
+          OR OLD.note_message_id <> NEW.note_message_id OR OLD.note_message_id IS NOT NULL AND NEW.note_message_id IS NULL)
+    EXECUTE FUNCTION lead_mining.refuse_change();
+$guard$);
+CALL pg_temp.keep_guard('candidate', 'loaded_company_stays', $guard$
+CREATE TRIGGER loaded_company_stays BEFORE UPDATE OF company ON lead_mining.candidate FOR EACH ROW
+    WHEN (OLD.lead_id IS NOT NULL AND
+          (NEW.company->'reveal_id', jsonb_array_length(NEW.company->'contacts')) IS DISTINCT FROM
+          (OLD.company->'reveal_id', jsonb_array_length(OLD.company->'contacts')))
+    EXECUTE FUNCTION lead_mining.refuse_change();
+$guard$);
+CALL pg_temp.keep_guard('candidate', 'loaded_is_in_the_crm', $guard$
+CREATE TRIGGER loaded_is_in_the_crm BEFORE UPDATE ON lead_mining.candidate FOR EACH ROW
+    WHEN (OLD.lead_id IS NULL AND NEW.lead_id IS NOT NULL) EXECUTE FUNCTION lead_mining.check_loaded();
+$guard$);
+CALL pg_temp.keep_guard('provider_call', 'settled_stays', $guard$
+CREATE TRIGGER settled_stays BEFORE UPDATE ON lead_mining.provider_call FOR EACH ROW
+    WHEN (OLD.state NOT IN ('open', 'unknown') AND (NEW.state, NEW.charged) IS DISTINCT FROM (OLD.state, OLD.charged))
+    EXECUTE FUNCTION lead_mining.refuse_change();
+$guard$);
+CALL pg_temp.keep_guard('provider_call', 'unknown_is_settled_by_somebody', $guard$
+CREATE TRIGGER unknown_is_settled_by_somebody BEFORE UPDATE ON lead_mining.provider_call FOR EACH ROW
+    WHEN (OLD.state = 'unknown' AND NEW.state = 'not_charged'
+          AND (NEW.settled_by IS NULL OR NEW.settled_by = 'balance' AND OLD.balance_before IS NULL))
+    EXECUTE FUNCTION lead_mining.refuse_change();
+$guard$);
+CALL pg_temp.keep_guard('run', 'plan_stays', $guard$
+CREATE TRIGGER plan_stays BEFORE UPDATE ON lead_mining.run FOR EACH ROW
+    WHEN ((NEW.lead_number, NEW.max_cost, NEW.needs_approval) IS DISTINCT FROM
+          (OLD.lead_number, OLD.max_cost, OLD.needs_approval))
+    EXECUTE FUNCTION lead_mining.check_plan();
+$guard$);
+CALL pg_temp.keep_guard('ledger_transaction', 'ledger_bound', $guard$
+CREATE TRIGGER ledger_bound BEFORE INSERT ON lead_mining.ledger_transaction FOR EACH ROW
+    WHEN (NEW.kind = 'hold' OR NEW.call_id IS NOT NULL) EXECUTE FUNCTION lead_mining.ledger_bound();
+$guard$);
+CALL pg_temp.keep_guard('credit_account', 'keep_opening', $guard$
+CREATE TRIGGER keep_opening AFTER INSERT ON lead_mining.credit_account
+    FOR EACH ROW EXECUTE FUNCTION lead_mining.keep_account_change();
+$guard$);
+CALL pg_temp.keep_guard('credit_account', 'keep_change', $guard$
+CREATE TRIGGER keep_change AFTER UPDATE ON lead_mining.credit_account FOR EACH ROW
+    WHEN ((NEW.provider_conn_id, NEW.monthly_budget, NEW.low_balance, NEW.refund_days) IS DISTINCT FROM
+          (OLD.provider_conn_id, OLD.monthly_budget, OLD.low_balance, OLD.refund_days))
+    EXECUTE FUNCTION lead_mining.keep_account_change();
+$guard$);
+CALL pg_temp.keep_guard('credit_account_change', 'append_only', $guard$
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lead_mining.credit_account_change
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
+$guard$);
+CALL pg_temp.keep_guard('credit_account_change', 'posted_only', $guard$
+CREATE TRIGGER posted_only BEFORE INSERT ON lead_mining.credit_account_change
+    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
+$guard$);
+CALL pg_temp.keep_guard('run', 'date_approval', $guard$
+CREATE TRIGGER date_approval BEFORE UPDATE OF approved_by ON lead_mining.run FOR EACH ROW
+    WHEN (OLD.approved_by IS NULL AND NEW.approved_by IS NOT NULL) EXECUTE FUNCTION lead_mining.date_approval();
+$guard$);
+CALL pg_temp.keep_guard('provider_call', 'settled_by_who_may', $guard$
+CREATE TRIGGER settled_by_who_may BEFORE UPDATE ON lead_mining.provider_call FOR EACH ROW
+    WHEN (NEW.state <> OLD.state AND NEW.settled_by <> 'balance') EXECUTE FUNCTION lead_mining.check_settling();
+$guard$);

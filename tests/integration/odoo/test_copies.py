@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from crm_role import PASSWORD, apply_role, dsn_of, logged_in
 from databases import new_database
 
 from lead_mining import dag_steps, pipeline, planning, request_list, retrying, runs
+from lead_mining.audit import audit
 from lead_mining.credits import ledger
 from lead_mining.exceptions import CrmError
 from lead_mining.providers.odoo_iap import OdooIap
@@ -216,3 +218,42 @@ def test_after_a_module_was_installed_anew_another_request_of_the_same_id_is_lef
     assert original.execute("SELECT * FROM crm_iap_lead_mining_request ORDER BY id").fetchall() == theirs
     assert original.execute("SELECT count(lead_mining_request_id) FROM crm_lead").fetchone() == (0,)
     show("the same after role.sql: an old run's load_leads", "; ".join(loaded["notices"]))
+
+
+@contextmanager
+def restored(original: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """A superuser in a database that Odoo has restored from its own back-up, in place of the original: all is Odoo's."""
+    server = dsn_of_server(dsn_of(original))
+    dump = subprocess.run(
+        [str(client_binary("pg_dump")), "--no-owner", "-d", dsn_of(original)], check=True, capture_output=True
+    ).stdout
+    with new_database(server) as dsn, psycopg.connect(dsn, autocommit=True) as superuser:
+        superuser.execute(f"CREATE ROLE odoo LOGIN PASSWORD '{PASSWORD}'")
+        superuser.execute(f"ALTER DATABASE {superuser.info.dbname} OWNER TO odoo")
+        odoo = dsn_of(superuser, user="odoo", password=PASSWORD)
+        subprocess.run(
+            [str(client_binary("psql")), "-X", "-q", "-d", odoo], check=True, capture_output=True, input=dump
+        )
+        try:
+            yield superuser
+        finally:
+            superuser.execute("DROP OWNED BY odoo CASCADE; REASSIGN OWNED BY odoo TO CURRENT_USER; DROP ROLE odoo")
+
+
+def test_a_restored_back_up_is_refused_until_role_sql_has_run(
+    original: psycopg.Connection, provider: OdooIap, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with restored(original) as superuser:
+        (said,) = refusals(superuser, provider, monkeypatch)
+        assert "something belongs to odoo, as after Odoo's own back-up and restore" in said
+        show("a restored back-up", said)
+        with (
+            psycopg.connect(dsn_of(superuser, user="odoo", password=PASSWORD), autocommit=True) as odoo,
+            pytest.raises(CrmError, match=re.escape(said)),  # nor as the role that it all belongs to
+        ):
+            pipeline.prepare_request(odoo, "lead_mining/new", ASKED)
+        apply_role(superuser)
+        with logged_in(superuser) as miner:
+            assert pipeline.prepare_request(miner, "lead_mining/new", ASKED)["request_number"] == "LMR004"
+            assert audit(miner) == []
+        show("the same after role.sql", "LMR004 is prepared")
