@@ -67,11 +67,11 @@ def as_psql() -> str:
         for number, (name, sql) in migrations().items()
     )
     kept = (
-        f"CALL pg_temp.keep_guard('{table}', '{name}', $guard$\n{sql}\n$guard$);\n"
+        f"\nCALL pg_temp.keep_guard('{table}', '{name}', $guard$\n{sql}\n$guard$);\n"
         for (table, name), sql in guards().items()
     )
     head = "-- Made of migrations/ by `python -m lead_mining.migrations`, for role.sql.\n"
-    return f"{head}{''.join(calls)}\n{''.join(kept)}"
+    return head + "".join(calls) + "".join(kept)
 
 
 def migrate(conn: Connection) -> list[str]:

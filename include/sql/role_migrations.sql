@@ -1174,54 +1174,67 @@ CALL pg_temp.keep_guard('ledger_transaction', 'ledger_post', $guard$
 CREATE TRIGGER ledger_post AFTER INSERT ON lead_mining.ledger_transaction
     FOR EACH ROW EXECUTE FUNCTION lead_mining.ledger_post();
 $guard$);
+
 CALL pg_temp.keep_guard('ledger_transaction', 'ledger_balanced', $guard$
 CREATE CONSTRAINT TRIGGER ledger_balanced AFTER INSERT ON lead_mining.ledger_transaction DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION lead_mining.ledger_balanced();
 $guard$);
+
 CALL pg_temp.keep_guard('ledger_entry', 'ledger_balanced', $guard$
 CREATE CONSTRAINT TRIGGER ledger_balanced AFTER INSERT ON lead_mining.ledger_entry DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION lead_mining.ledger_balanced();
 $guard$);
+
 CALL pg_temp.keep_guard('ledger_transaction', 'append_only', $guard$
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lead_mining.ledger_transaction
     FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
 $guard$);
+
 CALL pg_temp.keep_guard('ledger_entry', 'append_only', $guard$
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lead_mining.ledger_entry
     FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
 $guard$);
+
 CALL pg_temp.keep_guard('ledger_account', 'never_removed', $guard$
 CREATE TRIGGER never_removed BEFORE DELETE OR TRUNCATE ON lead_mining.ledger_account
     FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
 $guard$);
+
 CALL pg_temp.keep_guard('hold', 'never_removed', $guard$
 CREATE TRIGGER never_removed BEFORE DELETE OR TRUNCATE ON lead_mining.hold
     FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
 $guard$);
+
 CALL pg_temp.keep_guard('ledger_entry', 'posted_only', $guard$
 CREATE TRIGGER posted_only BEFORE INSERT ON lead_mining.ledger_entry
     FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
 $guard$);
+
 CALL pg_temp.keep_guard('ledger_account', 'posted_only', $guard$
 CREATE TRIGGER posted_only BEFORE INSERT OR UPDATE ON lead_mining.ledger_account
     FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
 $guard$);
+
 CALL pg_temp.keep_guard('hold', 'posted_only', $guard$
 CREATE TRIGGER posted_only BEFORE INSERT OR UPDATE ON lead_mining.hold
     FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
 $guard$);
+
 CALL pg_temp.keep_guard('monthly_use', 'never_removed', $guard$
 CREATE TRIGGER never_removed BEFORE DELETE OR TRUNCATE ON lead_mining.monthly_use
     FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
 $guard$);
+
 CALL pg_temp.keep_guard('monthly_use', 'posted_only', $guard$
 CREATE TRIGGER posted_only BEFORE INSERT OR UPDATE ON lead_mining.monthly_use
     FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
 $guard$);
+
 CALL pg_temp.keep_guard('erasure', 'append_only', $guard$
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lead_mining.erasure
     FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.erasure_refuse();
 $guard$);
+
 CALL pg_temp.keep_guard('candidate', 'loaded_stays', $guard$
 CREATE TRIGGER loaded_stays BEFORE UPDATE ON lead_mining.candidate FOR EACH ROW
     WHEN (OLD.lead_id IS NOT NULL AND
@@ -1230,6 +1243,7 @@ CREATE TRIGGER loaded_stays BEFORE UPDATE ON lead_mining.candidate FOR EACH ROW
           OR OLD.note_message_id <> NEW.note_message_id OR OLD.note_message_id IS NOT NULL AND NEW.note_message_id IS NULL)
     EXECUTE FUNCTION lead_mining.refuse_change();
 $guard$);
+
 CALL pg_temp.keep_guard('candidate', 'loaded_company_stays', $guard$
 CREATE TRIGGER loaded_company_stays BEFORE UPDATE OF company ON lead_mining.candidate FOR EACH ROW
     WHEN (OLD.lead_id IS NOT NULL AND
@@ -1237,53 +1251,64 @@ CREATE TRIGGER loaded_company_stays BEFORE UPDATE OF company ON lead_mining.cand
           (OLD.company->'reveal_id', jsonb_array_length(OLD.company->'contacts')))
     EXECUTE FUNCTION lead_mining.refuse_change();
 $guard$);
+
 CALL pg_temp.keep_guard('candidate', 'loaded_is_in_the_crm', $guard$
 CREATE TRIGGER loaded_is_in_the_crm BEFORE UPDATE ON lead_mining.candidate FOR EACH ROW
     WHEN (OLD.lead_id IS NULL AND NEW.lead_id IS NOT NULL) EXECUTE FUNCTION lead_mining.check_loaded();
 $guard$);
+
 CALL pg_temp.keep_guard('provider_call', 'settled_stays', $guard$
 CREATE TRIGGER settled_stays BEFORE UPDATE ON lead_mining.provider_call FOR EACH ROW
     WHEN (OLD.state NOT IN ('open', 'unknown') AND (NEW.state, NEW.charged) IS DISTINCT FROM (OLD.state, OLD.charged))
     EXECUTE FUNCTION lead_mining.refuse_change();
 $guard$);
+
 CALL pg_temp.keep_guard('provider_call', 'unknown_is_settled_by_somebody', $guard$
 CREATE TRIGGER unknown_is_settled_by_somebody BEFORE UPDATE ON lead_mining.provider_call FOR EACH ROW
     WHEN (OLD.state = 'unknown' AND NEW.state = 'not_charged'
           AND (NEW.settled_by IS NULL OR NEW.settled_by = 'balance' AND OLD.balance_before IS NULL))
     EXECUTE FUNCTION lead_mining.refuse_change();
 $guard$);
+
 CALL pg_temp.keep_guard('run', 'plan_stays', $guard$
 CREATE TRIGGER plan_stays BEFORE UPDATE ON lead_mining.run FOR EACH ROW
     WHEN ((NEW.lead_number, NEW.max_cost, NEW.needs_approval) IS DISTINCT FROM
           (OLD.lead_number, OLD.max_cost, OLD.needs_approval))
     EXECUTE FUNCTION lead_mining.check_plan();
 $guard$);
+
 CALL pg_temp.keep_guard('ledger_transaction', 'ledger_bound', $guard$
 CREATE TRIGGER ledger_bound BEFORE INSERT ON lead_mining.ledger_transaction FOR EACH ROW
     WHEN (NEW.kind = 'hold' OR NEW.call_id IS NOT NULL) EXECUTE FUNCTION lead_mining.ledger_bound();
 $guard$);
+
 CALL pg_temp.keep_guard('credit_account', 'keep_opening', $guard$
 CREATE TRIGGER keep_opening AFTER INSERT ON lead_mining.credit_account
     FOR EACH ROW EXECUTE FUNCTION lead_mining.keep_account_change();
 $guard$);
+
 CALL pg_temp.keep_guard('credit_account', 'keep_change', $guard$
 CREATE TRIGGER keep_change AFTER UPDATE ON lead_mining.credit_account FOR EACH ROW
     WHEN ((NEW.provider_conn_id, NEW.monthly_budget, NEW.low_balance, NEW.refund_days) IS DISTINCT FROM
           (OLD.provider_conn_id, OLD.monthly_budget, OLD.low_balance, OLD.refund_days))
     EXECUTE FUNCTION lead_mining.keep_account_change();
 $guard$);
+
 CALL pg_temp.keep_guard('credit_account_change', 'append_only', $guard$
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lead_mining.credit_account_change
     FOR EACH STATEMENT EXECUTE FUNCTION lead_mining.ledger_refuse();
 $guard$);
+
 CALL pg_temp.keep_guard('credit_account_change', 'posted_only', $guard$
 CREATE TRIGGER posted_only BEFORE INSERT ON lead_mining.credit_account_change
     FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION lead_mining.ledger_refuse();
 $guard$);
+
 CALL pg_temp.keep_guard('run', 'date_approval', $guard$
 CREATE TRIGGER date_approval BEFORE UPDATE OF approved_by ON lead_mining.run FOR EACH ROW
     WHEN (OLD.approved_by IS NULL AND NEW.approved_by IS NOT NULL) EXECUTE FUNCTION lead_mining.date_approval();
 $guard$);
+
 CALL pg_temp.keep_guard('provider_call', 'settled_by_who_may', $guard$
 CREATE TRIGGER settled_by_who_may BEFORE UPDATE ON lead_mining.provider_call FOR EACH ROW
     WHEN (NEW.state <> OLD.state AND NEW.settled_by <> 'balance') EXECUTE FUNCTION lead_mining.check_settling();
