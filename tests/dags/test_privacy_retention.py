@@ -37,7 +37,7 @@ def test_it_runs_every_day_once_and_catches_nothing_up(dag: DAG) -> None:
 
 
 def test_what_is_old_goes_once(dag: DAG, crm: psycopg.Connection) -> None:
-    nothing = {"raw_pages": 0, "rejections": 0, "candidates": 0, "answers": 0, "gone_from_the_crm": 0}
+    nothing = {"raw_pages": 0, "rejections": 0, "candidates": 0, "answers": 0, "call_errors": 0, "gone_from_the_crm": 0}
     assert call(dag, "remove_old_data", {}) == nothing
     crm.execute("UPDATE lead_mining.known_company SET record_id = -record_id")
     assert call(dag, "remove_old_data", {})["gone_from_the_crm"] > 0

@@ -26,6 +26,7 @@ class Removed:
     rejections: int
     candidates: int
     answers: int
+    call_errors: int
 
 
 _RAW_PAGES: LiteralString = """
@@ -67,10 +68,19 @@ _ANSWERS: LiteralString = """
 """
 
 
+_CALL_ERRORS: LiteralString = """
+    UPDATE lead_mining.provider_call SET error = NULL
+    WHERE id IN (
+        SELECT id FROM lead_mining.provider_call
+        WHERE error IS NOT NULL AND ended_at < now() - make_interval(days => %(days)s) LIMIT %(batch)s)
+"""
+
+
 def apply(conn: Connection, days: int) -> Removed:
     """Remove what is older than so many days, in batches that are committed one by one; again, it finds nothing.
 
-    Bodies of raw pages; answers that are kept and could not be read; values and records of rejections; of candidates
+    Bodies of raw pages; answers that are kept and could not be read; what failed calls said, which an older version
+    took from the provider's words; values and records of rejections; of candidates
     that were rejected all but reveal_id and domain. `conn` must be in autocommit mode. Raises ValueError where `days`
     is not positive.
     """
@@ -81,6 +91,7 @@ def apply(conn: Connection, days: int) -> Removed:
         rejections=_in_batches(conn, _REJECTIONS, days),
         candidates=_in_batches(conn, _CANDIDATES, days),
         answers=_in_batches(conn, _ANSWERS, days),
+        call_errors=_in_batches(conn, _CALL_ERRORS, days),
     )
 
 

@@ -98,12 +98,25 @@ def test_what_is_old_loses_its_personal_data_and_leads_keep_theirs(conn: psycopg
 def test_what_is_younger_stays_and_again_there_is_nothing(conn: psycopg.Connection, run_id: int) -> None:
     age(conn, run_id, 179)
     before = snapshot(conn)
-    assert apply(conn, 180) == Removed(0, 0, 0, 0)
+    assert apply(conn, 180) == Removed(0, 0, 0, 0, 0)
     assert snapshot(conn) == before
     assert apply(conn, 179).raw_pages == pages(conn)
     done = snapshot(conn)
-    assert apply(conn, 179) == Removed(0, 0, 0, 0)
+    assert apply(conn, 179) == Removed(0, 0, 0, 0, 0)
     assert snapshot(conn) == done
+
+
+def test_what_old_calls_said_goes_and_what_they_cost_stays(conn: psycopg.Connection, run_id: int) -> None:
+    said = "UPDATE lead_mining.provider_call SET error = 'x@y.example', ended_at = now() - make_interval(days => %s)"
+    cost = "SELECT id, state, charged FROM lead_mining.provider_call ORDER BY id"
+    before = conn.execute(cost).fetchall()
+    assert before
+    conn.execute(said, [9])
+    assert apply(conn, 10).call_errors == 0
+    conn.execute(said, [11])
+    assert apply(conn, 10).call_errors == len(before)
+    assert occurrences(conn, ["x@y.example"]) == []
+    assert conn.execute(cost).fetchall() == before
 
 
 def test_batches_are_committed_one_by_one(
