@@ -86,8 +86,11 @@ def test_secrets_and_claims_that_are_needed_are_told_of() -> None:
     head = TEXT.partition("\nfullnameOverride")[0]
     names = {value for path, value in leaves(VALUES) if re.search("SecretName|secretName|claimName", path[-1])}
 
-    assert names == set(re.findall(r"^#   (lead-mining-\S+)  ", head, re.MULTILINE)) | {"lead-mining-data-docs"}
-    assert "`lead-mining-data-docs` (ReadWriteMany)" in head
+    assert names == set(re.findall(r"^#   (lead-mining-\S+)  ", head, re.MULTILINE)) | {
+        "lead-mining-data-docs",
+        "lead-mining-kept-answers",
+    }
+    assert "`lead-mining-data-docs` and `lead-mining-kept-answers` (ReadWriteMany)" in head
 
 
 def test_the_job_prepares_what_compose_prepares() -> None:
@@ -100,11 +103,13 @@ def test_the_job_prepares_what_compose_prepares() -> None:
 
 
 def test_data_docs_are_written_by_tasks_and_read_by_the_api_server() -> None:
-    (written,), (read,) = (VALUES[part]["extraVolumeMounts"] for part in ("workers", "apiServer"))
+    (written, kept), (read,) = (VALUES[part]["extraVolumeMounts"] for part in ("workers", "apiServer"))
 
-    assert f"data-docs:{written['mountPath']}" in AIRFLOW["volumes"]
+    assert {f"{each['name']}:{each['mountPath']}" for each in (written, kept)} <= {
+        volume.partition(" ")[0] for volume in AIRFLOW["volumes"]
+    }
     assert read == written | {"readOnly": True}
-    assert VALUES["workers"]["extraVolumes"] == VALUES["apiServer"]["extraVolumes"]
+    assert VALUES["workers"]["extraVolumes"][:1] == VALUES["apiServer"]["extraVolumes"]
     assert VALUES["logs"]["persistence"]["enabled"]
 
 
