@@ -28,6 +28,7 @@ from airflow.sdk.exceptions import (
 
 from lead_mining import lineage, links, metrics
 from lead_mining.exceptions import ProviderBusy
+from lead_mining.foreign_errors import told
 from lead_mining.hooks import crm_session, data_docs_folder, provider_conn_ids, provider_for
 from lead_mining.notifiers import page_url, recipients, tell
 from lead_mining.plain import logger
@@ -244,7 +245,7 @@ def released(params: dict[str, Any], dag_run: Any, ti: Any) -> dict[str, Any]:
         try:
             _tell_of_the_end(connection, run, came_to, params, dag_run, ti)
         except Exception as error:  # all that the run had to do is done
-            log.warning("Nobody was told that the run has ended (%s: %s)", type(error).__name__, error)
+            log.warning("Nobody was told that the run has ended (%s)", told(error))
     return result
 
 

@@ -16,6 +16,7 @@ from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import BaseDeadlineReference, DeadlineAlert
 
 from lead_mining import links
+from lead_mining.foreign_errors import told
 from lead_mining.form_fields import CRM_CONNECTION
 from lead_mining.plain import logger
 
@@ -101,5 +102,5 @@ def _how_far(run_key: str, crm_conn_id: str) -> tuple[Run | None, Collection[str
             run = runs.find(conn, run_key)
             return run, list(runs.results(conn, run.id)) if run else []
     except Exception as error:
-        log.warning("how far the run has come is not known (%s: %s)", type(error).__name__, error)
+        log.warning("how far the run has come is not known (%s)", told(error))
         return None, None

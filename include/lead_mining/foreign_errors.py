@@ -11,14 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from traceback import walk_tb
 
+from lead_mining.exceptions import LeadMiningError
+
 _POSITION = re.compile(r"\b(?:row|line|column|block|byte|position)s? ?#?(?:=|: )? ?[0-9]{1,12}", re.IGNORECASE)
 _MOST_POSITIONS = 3
 _PLACES = ("table", "column", "constraint")
 
 
 def told(error: BaseException) -> str:
-    """The kind of an error, and the position where it tells one: `ArrowInvalid, row 17`."""
+    """The kind of an error, and the position where it tells one: `ArrowInvalid, row 17`. Our own say all they do."""
     kind = type(error).__name__
+    if isinstance(error, LeadMiningError):
+        return f"{kind}: {error}"
     if isinstance(error, json.JSONDecodeError):
         return f"{kind}, line {error.lineno} column {error.colno}"
     if isinstance(error, UnicodeError):
@@ -27,6 +31,10 @@ def told(error: BaseException) -> str:
     if diagnosis := getattr(error, "diag", None):  # psycopg's: its details and contexts repeat values
         places = (f"{what} {name}" for what in _PLACES if (name := getattr(diagnosis, f"{what}_name", None)))
         return ", ".join([kind, *places])
+    if refused := getattr(error, "recipients", None):  # smtplib's: address to code and words
+        return ", ".join([kind, *sorted({str(code) for code, _ in refused.values()})])
+    if code := getattr(error, "smtp_code", None):
+        return f"{kind}, {code}"
     if isinstance(error, OSError):
         return f"{kind}: {error.strerror}" if error.strerror and error.errno else kind
     positions: Sequence[str] = list(dict.fromkeys(found[0].lower() for found in _POSITION.finditer(str(error))))

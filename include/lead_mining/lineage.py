@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from airflow.sdk import plugins_manager
 
+from lead_mining.foreign_errors import told
 from lead_mining.hooks import provider_asset_uri, provider_conn_ids
 from lead_mining.plain import logger
 
@@ -47,7 +48,7 @@ def report(step: str, conn: Connection, params: Mapping[str, Any]) -> None:
     try:
         _collect(step, conn.info, params)
     except Exception as error:  # the step's work is done
-        log.warning("what %s read and wrote could not be reported (%s: %s)", step, type(error).__name__, error)
+        log.warning("what %s read and wrote could not be reported (%s)", step, told(error))
 
 
 def _collect(step: str, info: ConnectionInfo, params: Mapping[str, Any]) -> None:

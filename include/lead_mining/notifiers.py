@@ -15,6 +15,7 @@ from airflow.sdk import BaseNotifier
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
+from lead_mining.foreign_errors import told
 from lead_mining.hooks import crm_session
 from lead_mining.plain import logger
 
@@ -43,10 +44,9 @@ class LowCreditsNotifier(BaseNotifier):
             send_due_notice(params["crm_conn_id"], params["credit_account"], _asked_in_vain(context.get("exception")))
         except Exception as error:
             log.warning(
-                "Whether credit account %r is low could not be told (%s: %s); it is tried again after the next task",
+                "Whether credit account %r is low could not be told (%s); it is tried again after the next task",
                 params.get("credit_account"),
-                type(error).__name__,
-                error,
+                told(error),
             )
 
 
@@ -72,7 +72,7 @@ def send_due_notices(crm_conn_id: str) -> int:
         try:
             sent += send_due_notice(crm_conn_id, name)
         except Exception as error:
-            failed.append(f"\n  - {name}: {type(error).__name__}: {error}")
+            failed.append(f"\n  - {name}: {told(error)}")
     if failed:
         raise AirflowException(f"These credit accounts have a notice due that could not be sent:{''.join(failed)}")
     return sent

@@ -92,7 +92,7 @@ class SharedGate(Gate):
         try:
             self._do(partial(self._write_down, bucket=bucket, failed=failed, wait=wait))
         except Exception as error:  # what the call brought must not be lost over it
-            log.warning("what came of a call to %s is not counted (%s: %s)", self._account, type(error).__name__, error)
+            log.warning("what came of a call to %s is not counted (%s)", self._account, told(error))
 
     def _surely(self, work: Callable[[psycopg.Connection], _Result]) -> _Result:
         try:

@@ -88,5 +88,5 @@ def test_a_database_that_does_not_answer_is_told_too(
 
     monkeypatch.setattr("lead_mining.hooks.crm_session", down)
     asyncio.run(tell_of_late_run(context(conf={"crm_conn_id": "our_crm"})))
-    assert "how far the run has come is not known (OSError: our_crm is down)" in caplog.text
+    assert "how far the run has come is not known (OSError)" in caplog.text
     assert "The CRM's database does not answer, which may be why." in caplog.text

@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import logging
+import re
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+import lead_mining
 from lead_mining.exceptions import LeadMiningError
 from lead_mining.foreign_errors import kind_of, told
 from lead_mining.providers.base import Company, Query
@@ -126,3 +128,11 @@ def _check_says_nothing(call: Callable[[], object], caplog: pytest.LogCaptureFix
     assert said or may_pass
     assert CANARY not in said
     assert CANARY not in caplog.text
+
+
+def test_no_module_logs_the_text_of_an_error_that_may_be_anybodys() -> None:
+    package = Path(lead_mining.__file__).parent
+    logged = re.compile(r"type\(error\).__name__,\s*error\b|\{type\(error\).__name__\}: \{error\}")
+    found = [path.name for path in package.rglob("*.py") if logged.search(path.read_text(encoding="utf-8"))]
+    # What a person of the installation wrote, and is told of at once: rules, searches, a package of their own.
+    assert sorted(found) == ["installed.py", "policy.py", "searches.py"]
