@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import Connection
@@ -78,6 +79,15 @@ def rejected_rows(conn: Connection, run_key: str, rule: str | None, most: int) -
 def to_try_again(conn: Connection, run_key: str, rule: str | None, most: int) -> list[int]:
     """Numbers of the run's candidates, turned down by the rule or by any, that can be tried again, at most so many."""
     return [id_ for (id_,) in conn.execute(_TO_TRY_AGAIN, _parameters(run_key, rule, most))]
+
+
+def rules_against(conn: Connection, candidate_ids: Sequence[int]) -> set[str]:
+    """The rules that turned any of these candidates down, or contacts of theirs."""
+    rows = conn.execute(
+        "SELECT DISTINCT rule FROM lead_mining.rejection WHERE candidate_id = ANY(%s) AND severity = 'reject'",
+        [list(candidate_ids)],
+    )
+    return {rule for (rule,) in rows}
 
 
 def may_be_overruled(rule: str) -> bool:

@@ -57,7 +57,7 @@ def try_again(
     rule: Text | None = None,
 ) -> Response:
     """Have the chosen candidates tried again, or `every` one that the rule turned down; then lead to their request."""
-    from lead_mining.rejections import to_try_again
+    from lead_mining.rejections import rules_against, to_try_again
 
     form = read_form(ToTryAgain, sent)
     run_key = f"{dag_id}/{run_id}"
@@ -74,7 +74,8 @@ def try_again(
             )
             return _page(conn, run_key, rule, up, may_retry=True, problem=problem)
         try:
-            params = {"candidate_ids": chosen, "overrule": form.overrule, "crm_conn_id": conn_id}
+            overrule = sorted(rules_against(conn, chosen) & set(form.overrule))  # those of others are for others
+            params = {"candidate_ids": chosen, "overrule": overrule, "crm_conn_id": conn_id}
             new_run = trigger(session, user, RETRY, params)
         except NotTriggered as error:
             return _page(conn, run_key, rule, up, may_retry=True, problem=str(error))

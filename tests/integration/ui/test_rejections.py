@@ -71,7 +71,8 @@ def test_the_chosen_are_triggered_with_the_crm_of_their_run_and_lead_to_their_re
     user: TestClient, crm: psycopg.Connection, triggered: Callable[[], list[Any]]
 ) -> None:
     chosen = bad(crm)[:1]
-    form = {"candidate": [str(id_) for id_ in chosen], "overrule": ["domain_is_not_free_mail"], "crm_conn_id": "evil"}
+    ticked = ["domain_is_not_free_mail", "duplicate_reveal_id"]  # the second is against others of the page
+    form = {"candidate": [str(id_) for id_ in chosen], "overrule": ticked, "crm_conn_id": "evil"}
     answer = user.post(PAGE, data=form, headers=FROM_THE_PAGE)
     assert answer.status_code == 303, answer.text
     ((run_id, conf),) = triggered()
